@@ -1,0 +1,142 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"truc/internal/outbox"
+	"truc/internal/storage"
+	"truc/internal/storage/storagetest"
+)
+
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+func add(t *testing.T, db *storage.DB, c *clock, id, key string) {
+	t.Helper()
+	err := db.InTx(t.Context(), func(tx *storage.Tx) error {
+		return outbox.Add(t.Context(), tx, c.now(), outbox.Message{ID: id, Topic: "test.topic", Key: key, Payload: []byte(id)})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRelayKeepsOrderPerKeyAndRetries(t *testing.T) {
+	storagetest.Module(t, "outbox", mustSub(t), func(t *testing.T, db *storage.DB) {
+		c := &clock{t: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)}
+		var mu sync.Mutex
+		var got []string
+		failing := true
+		r := &outbox.Relay{DB: db, Now: c.now, Log: slog.New(slog.DiscardHandler), Handlers: map[string]outbox.Handler{
+			"test.topic": func(_ context.Context, m outbox.Message) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if m.ID == "a1" && failing {
+					return errors.New("peer away")
+				}
+				got = append(got, string(m.Payload))
+				return nil
+			},
+		}}
+		add(t, db, c, "a1", "a")
+		add(t, db, c, "a2", "a")
+		add(t, db, c, "b1", "b")
+		add(t, db, c, "b1", "b") // the same id again is kept once
+		for range 3 {
+			if _, err := r.Once(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff([]string{"b1"}, got); diff != "" {
+			t.Errorf("while a1 fails (-want +got):\n%s", diff)
+		}
+		failing = false
+		c.add(time.Hour)
+		for range 3 {
+			if _, err := r.Once(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff([]string{"b1", "a1", "a2"}, got); diff != "" {
+			t.Errorf("after a1 heals (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRelayPutsAsideWhatCannotHeal(t *testing.T) {
+	storagetest.Module(t, "outbox", mustSub(t), func(t *testing.T, db *storage.DB) {
+		c := &clock{t: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)}
+		var done []string
+		broken := true
+		r := &outbox.Relay{DB: db, Now: c.now, Log: slog.New(slog.DiscardHandler), Workers: 1, Handlers: map[string]outbox.Handler{
+			"test.topic": func(_ context.Context, m outbox.Message) error {
+				if m.ID == "x1" && broken {
+					return outbox.Permanent(errors.New("refused for good"))
+				}
+				done = append(done, m.ID)
+				return nil
+			},
+		}}
+		add(t, db, c, "x1", "x")
+		add(t, db, c, "x2", "x")
+		for range 3 {
+			_, _ = r.Once(t.Context())
+		}
+		b, err := outbox.Look(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Dead != 1 || b.Waiting != 0 {
+			t.Errorf("Look() = %+v; want one dead, none waiting", b)
+		}
+		broken = false
+		if err := outbox.Revive(t.Context(), db, c.now(), "x1"); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = r.Once(t.Context())
+		if diff := cmp.Diff([]string{"x2", "x1"}, done); diff != "" {
+			t.Errorf("performed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestLeaseReturnsAfterADeath(t *testing.T) {
+	storagetest.Module(t, "outbox", mustSub(t), func(t *testing.T, db *storage.DB) {
+		c := &clock{t: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)}
+		add(t, db, c, "m", "")
+		// A process that claimed the message and was killed leaves attempts = 1 and a lease in the future.
+		if _, err := db.ExecContext(t.Context(), `UPDATE outbox_message SET attempts = 1, due_at = $1`, c.now().Add(2*time.Minute).UnixMicro()); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		r := &outbox.Relay{DB: db, Now: c.now, Log: slog.New(slog.DiscardHandler), Handlers: map[string]outbox.Handler{
+			"test.topic": func(context.Context, outbox.Message) error { n++; return nil },
+		}}
+		_, _ = r.Once(t.Context())
+		if n != 0 {
+			t.Fatalf("performed %d times inside the lease; want 0", n)
+		}
+		c.add(3 * time.Minute)
+		_, _ = r.Once(t.Context())
+		_, _ = r.Once(t.Context())
+		if n != 1 {
+			t.Fatalf("performed %d times; want 1", n)
+		}
+	})
+}

@@ -1,0 +1,197 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Handler performs one message. Returning nil ends the message's life; an error brings it back later.
+type Handler func(ctx context.Context, m Message) error
+
+// Relay performs messages. It is safe to run one relay a process on one database; on PostgreSQL several processes
+// may run, since a message is leased before it is performed.
+type Relay struct {
+	DB  Querier
+	Now func() time.Time
+	Log *slog.Logger
+	// Handlers by topic. A message of a topic without a handler waits.
+	Handlers map[string]Handler
+	// MaxAttempts before a message is put aside; default 200 (about a week with the longest pause).
+	MaxAttempts int
+	// Longest pause between two attempts; default 1 hour.
+	MaxPause time.Duration
+	// Poll is the longest time between two looks at the table; default 1 s. [Relay.Wake] makes it look at once.
+	Poll time.Duration
+	// Workers is the number of messages performed side by side; default 4.
+	Workers int
+
+	once sync.Once
+	wake chan struct{}
+}
+
+func (r *Relay) init() { r.once.Do(func() { r.wake = make(chan struct{}, 1) }) }
+
+// Wake makes the relay look at the table now. It may be called from anywhere and never blocks.
+func (r *Relay) Wake() {
+	r.init()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run performs messages until ctx ends, and returns when the messages in work are finished.
+func (r *Relay) Run(ctx context.Context) error {
+	r.init()
+	poll := r.Poll
+	if poll == 0 {
+		poll = time.Second
+	}
+	for {
+		n, err := r.Once(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.Log.ErrorContext(ctx, "outbox cannot read its table", slog.Any("error", err))
+		}
+		if n > 0 && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.wake:
+		case <-time.After(poll):
+		}
+	}
+}
+
+// lease is how long a claimed message stays with its claimer; a process that dies gives it back after that.
+const lease = 2 * time.Minute
+
+// Once claims the messages that are due, performs them, and returns how many it performed well or put aside.
+func (r *Relay) Once(ctx context.Context) (progressed int, err error) {
+	workers := r.Workers
+	if workers == 0 {
+		workers = 4
+	}
+	batch, err := r.claim(ctx, workers*4)
+	if err != nil || len(batch) == 0 {
+		return 0, err
+	}
+	var (
+		wg  sync.WaitGroup
+		mu  sync.Mutex // guards progressed
+		sem = make(chan struct{}, workers)
+	)
+	for _, m := range batch {
+		sem <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-sem }()
+			if r.perform(ctx, m) {
+				mu.Lock()
+				progressed++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return progressed, nil
+}
+
+// claim leases the oldest unfinished message of each topic and key that is due. Only the head of a key may go,
+// which is what keeps the order: a message that waits for its next attempt holds back those behind it.
+func (r *Relay) claim(ctx context.Context, limit int) ([]Message, error) {
+	now := r.Now()
+	rows, err := r.DB.QueryContext(ctx, `SELECT seq, id, topic, order_key, payload, attempts, added_at FROM outbox_message m
+		WHERE state = 'waiting' AND due_at <= $1
+		AND (order_key = '' OR NOT EXISTS (SELECT 1 FROM outbox_message b
+			WHERE b.topic = m.topic AND b.order_key = m.order_key AND b.seq < m.seq AND b.state = 'waiting'))
+		ORDER BY due_at, seq LIMIT $2`, now.UnixMicro(), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var batch []Message
+	for rows.Next() {
+		var m Message
+		var added int64
+		if err := rows.Scan(&m.Seq, &m.ID, &m.Topic, &m.Key, &m.Payload, &m.Attempts, &added); err != nil {
+			return nil, err
+		}
+		m.AddedAt = time.UnixMicro(added).UTC()
+		batch = append(batch, m)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close()
+	mine := batch[:0]
+	for _, m := range batch {
+		if r.Handlers[m.Topic] == nil {
+			continue
+		}
+		res, err := r.DB.ExecContext(ctx, `UPDATE outbox_message SET due_at = $1, attempts = attempts + 1 WHERE seq = $2 AND state = 'waiting' AND attempts = $3`,
+			now.Add(lease).UnixMicro(), m.Seq, m.Attempts)
+		if err != nil {
+			return nil, err
+		}
+		if n, err := res.RowsAffected(); err == nil && n == 1 {
+			m.Attempts++
+			mine = append(mine, m)
+		}
+	}
+	return mine, nil
+}
+
+func (r *Relay) perform(ctx context.Context, m Message) (progressed bool) {
+	err := r.call(ctx, m)
+	// The outcome is recorded even when ctx has ended meanwhile, or the effect would be repeated for nothing.
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err == nil {
+		if _, err := r.DB.ExecContext(save, `UPDATE outbox_message SET state = 'done', payload = $1, last_error = '' WHERE seq = $2`, []byte{}, m.Seq); err != nil {
+			r.Log.ErrorContext(ctx, "outbox cannot record success; the effect will be repeated", slog.String("topic", m.Topic), slog.Any("error", err))
+			return false
+		}
+		return true
+	}
+	maxAttempts := r.MaxAttempts
+	if maxAttempts == 0 {
+		maxAttempts = 200
+	}
+	if _, dead := errors.AsType[*permanent](err); dead || m.Attempts >= maxAttempts {
+		r.Log.ErrorContext(ctx, "outbox put a message aside", slog.String("topic", m.Topic), slog.String("id", m.ID), slog.Int("attempts", m.Attempts), slog.Any("error", err))
+		_, _ = r.DB.ExecContext(save, `UPDATE outbox_message SET state = 'dead', last_error = $1 WHERE seq = $2`, err.Error(), m.Seq)
+		return true
+	}
+	if m.Attempts == 1 || m.Attempts%10 == 0 {
+		r.Log.WarnContext(ctx, "outbox will try again", slog.String("topic", m.Topic), slog.String("id", m.ID), slog.Int("attempts", m.Attempts), slog.Any("error", err))
+	}
+	_, _ = r.DB.ExecContext(save, `UPDATE outbox_message SET due_at = $1, last_error = $2 WHERE seq = $3`,
+		r.Now().Add(r.pause(m.Attempts)).UnixMicro(), err.Error(), m.Seq)
+	return false
+}
+
+func (r *Relay) call(ctx context.Context, m Message) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("the handler panicked")
+			r.Log.ErrorContext(ctx, "outbox handler panicked", slog.String("topic", m.Topic), slog.Any("panic", p))
+		}
+	}()
+	return r.Handlers[m.Topic](ctx, m)
+}
+
+// pause grows from half a second by a factor of two, with a jitter of a quarter.
+func (r *Relay) pause(attempts int) time.Duration {
+	longest := r.MaxPause
+	if longest == 0 {
+		longest = time.Hour
+	}
+	p := 500 * time.Millisecond << min(attempts-1, 20)
+	p = min(p, longest)
+	return p*3/4 + time.Duration(rand.Int64N(int64(p)/2+1)) //nolint:gosec // jitter, not a secret
+}
