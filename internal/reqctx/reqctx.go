@@ -14,6 +14,7 @@ const (
 	keyRequestID key = iota
 	keyLang
 	keyPrincipal
+	keyCaller
 )
 
 // PrincipalKind tells the audiences apart.
@@ -82,3 +83,31 @@ func WithPrincipal(ctx context.Context, p Principal) context.Context {
 
 // PrincipalOf returns who asks; the zero Principal is nobody.
 func PrincipalOf(ctx context.Context) Principal { p, _ := ctx.Value(keyPrincipal).(Principal); return p }
+
+// Caller is the other side of a call that arrived over the exchange. The exchange fills it after it has
+// verified and logged the request; the services behind it (registers, dossiers) read it.
+type Caller struct {
+	// Subsystem calls, such as "VN/GOV/H36/onestop"; Member is its owner, "VN/GOV/H36".
+	Subsystem, Member string
+	// Agency is the code of the member, such as "H36"; Name is its name in the directory.
+	Agency, Name string
+	// Service is the five-segment identifier that was called.
+	Service string
+	// ExchangeID is the X-Road-Id, RequestID the fresh id of this exchange (x-road-request-id).
+	ExchangeID, RequestID string
+	// UserID is X-Road-UserId: the person on whose behalf, such as "VN099204000123". Personal data.
+	UserID string
+	// Activity names the processing activity, Basis the legal basis, Dossier the case (X-Road-Issue).
+	Activity, Basis, Dossier string
+}
+
+// Anonymous reports whether the request did not come over the exchange.
+func (c Caller) Anonymous() bool { return c.Subsystem == "" }
+
+// WithCaller returns a context that carries the calling subsystem.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, keyCaller, c)
+}
+
+// CallerOf returns the calling subsystem; the zero Caller when the request did not come over the exchange.
+func CallerOf(ctx context.Context) Caller { c, _ := ctx.Value(keyCaller).(Caller); return c }
