@@ -1,0 +1,145 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"truc/internal/errs"
+)
+
+// TestMark stands in the subject of every certificate of the development authority, so that a signature made
+// with it says itself, in any reader, that it has no legal value.
+const TestMark = "TEST – không có giá trị pháp lý"
+
+// Production is the value of env at which the development authority refuses to work. Real document signatures
+// need certificates of a licensed provider (Law on e-transactions 20/2023/QH15).
+const Production = "production"
+
+var (
+	oidTitle     = asn1.ObjectIdentifier{2, 5, 4, 12}
+	oidUserID    = asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1} // where Vietnamese certificates carry the organisation's code
+	oidExtEKU    = asn1.ObjectIdentifier{2, 5, 29, 37}
+	oidTimeStamp = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
+)
+
+// DocumentSubject is whom a document certificate names.
+type DocumentSubject struct {
+	Name   string // a person, an agency or a time-stamp service
+	Title  string // chức vụ of a person
+	Agency string
+	Code   string // identifier of the agency
+}
+
+func (s DocumentSubject) pkixName() pkix.Name {
+	n := pkix.Name{CommonName: s.Name, Country: []string{"VN"}, OrganizationalUnit: []string{TestMark}}
+	if s.Agency != "" {
+		n.Organization = []string{s.Agency}
+	}
+	if s.Title != "" {
+		n.ExtraNames = append(n.ExtraNames, pkix.AttributeTypeAndValue{Type: oidTitle, Value: s.Title})
+	}
+	if s.Code != "" {
+		n.ExtraNames = append(n.ExtraNames, pkix.AttributeTypeAndValue{Type: oidUserID, Value: s.Code})
+	}
+	return n
+}
+
+// DocumentUse is what a document certificate is for.
+type DocumentUse int
+
+// The uses of document certificates.
+const (
+	PersonUse DocumentUse = iota // chữ ký của người có thẩm quyền
+	SealUse                      // chữ ký số của cơ quan
+	TSAUse                       // dịch vụ cấp dấu thời gian
+)
+
+// DocumentCA issues certificates for document signatures in development and demonstrations.
+type DocumentCA struct{ ca *CA }
+
+// LoadOrCreateDocumentCA is [LoadOrCreateCA] for document signatures. It refuses in [Production].
+func LoadOrCreateDocumentCA(dir, env string, subject DocumentSubject, now time.Time) (*DocumentCA, error) {
+	if env == Production {
+		return nil, errs.E(errs.Denied, "pki.test_ca_in_production", nil)
+	}
+	ca, err := loadOrCreateRoot(dir, subject.pkixName(), now)
+	if err != nil {
+		return nil, err
+	}
+	return &DocumentCA{ca: ca}, nil
+}
+
+// Cert returns the authority's certificate.
+func (d *DocumentCA) Cert() *x509.Certificate { return d.ca.Cert }
+
+// Pool returns a pool that trusts this authority alone.
+func (d *DocumentCA) Pool() *x509.CertPool { return d.ca.Pool() }
+
+// Issue makes a certificate for signing documents, or for time-stamps with the critical and only purpose that
+// RFC 3161 §2.3 demands. Persons and seals get no extended purpose, since readers disagree on which they want.
+func (d *DocumentCA) Issue(pub crypto.PublicKey, use DocumentUse, s DocumentSubject, now time.Time, lifetime time.Duration) (cert *x509.Certificate, err error) {
+	defer errs.Wrap(&err, "issue document certificate")
+	if alg := AlgOf(pub); alg != P256 && alg != RSA2048 {
+		return nil, errs.E(errs.Invalid, "pki.key_alg_unknown", nil, "alg", string(alg))
+	}
+	if s.Name == "" || lifetime <= 0 {
+		return nil, errs.E(errs.Invalid, "pki.document_subject", fmt.Errorf("name %q, lifetime %v", s.Name, lifetime))
+	}
+	serial, err := randomSerial()
+	if err != nil {
+		return nil, err
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: serial, Subject: s.pkixName(),
+		NotBefore: now.Add(-backdate), NotAfter: d.ca.notAfter(now, lifetime),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, BasicConstraintsValid: true,
+	}
+	if use == TSAUse {
+		value, err := asn1.Marshal([]asn1.ObjectIdentifier{oidTimeStamp})
+		if err != nil {
+			return nil, err
+		}
+		// By hand, because the standard library writes the extension without the critical flag.
+		tmpl.ExtraExtensions = []pkix.Extension{{Id: oidExtEKU, Critical: true, Value: value}}
+	}
+	return create(tmpl, d.ca.Cert, pub, d.ca.key)
+}
+
+// LoadOrIssue keeps a P-256 key and its certificate in dir under name, so that a restart signs with the same
+// identity. A certificate with less than a tenth of its life left is replaced, keeping the key.
+func (d *DocumentCA) LoadOrIssue(dir, name string, use DocumentUse, s DocumentSubject, now time.Time, lifetime time.Duration) (key crypto.Signer, cert *x509.Certificate, err error) {
+	defer errs.Wrap(&err, "document identity %s", name)
+	key, err = LoadOrCreateKey(filepath.Join(dir, name+".key"), P256)
+	if err != nil {
+		return nil, nil, err
+	}
+	path := filepath.Join(dir, name+".pem")
+	cert, err = loadCert(path)
+	switch {
+	case err == nil && d.usable(cert, key, now):
+		return key, cert, nil
+	case err == nil:
+		if err := os.Remove(path); err != nil {
+			return nil, nil, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, nil, err
+	}
+	if cert, err = d.Issue(key.Public(), use, s, now, lifetime); err != nil {
+		return nil, nil, err
+	}
+	return key, cert, createFile(path, EncodePEM(cert), 0o644)
+}
+
+func (d *DocumentCA) usable(cert *x509.Certificate, key crypto.Signer, now time.Time) bool {
+	life := cert.NotAfter.Sub(cert.NotBefore)
+	return KeyID(cert.PublicKey) == KeyID(key.Public()) && cert.CheckSignatureFrom(d.ca.Cert) == nil && cert.NotAfter.Sub(now) > life/10
+}
