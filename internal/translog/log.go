@@ -1,0 +1,344 @@
+package translog
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/bits"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"truc/internal/errs"
+)
+
+// The faults of a log.
+var (
+	// ErrDamaged means that data, hashes and signed checkpoint do not agree.
+	ErrDamaged = errors.New("translog: the log is damaged")
+	// ErrRollback means that entries are missing which the log had acknowledged or signed for.
+	ErrRollback = errors.New("translog: acknowledged entries are missing")
+	// ErrFailed means that the disk refused a commit; the log takes nothing more until it is opened again.
+	ErrFailed = errors.New("translog: the log has failed and must be opened again")
+	// ErrClosed means that the log was closed.
+	ErrClosed = errors.New("translog: the log is closed")
+	// ErrRange means that there is no such entry or tree size.
+	ErrRange = errors.New("translog: no such entry")
+	// ErrEntrySize means that an entry is empty or longer than [MaxEntry].
+	ErrEntrySize = errors.New("translog: an entry has 1 to 65535 bytes")
+)
+
+// MaxEntry is the greatest length of an entry: C2SP tlog-tiles gives it 16 bits.
+const MaxEntry = 1<<16 - 1
+
+const (
+	headSize   = 8 // length and CRC before each payload
+	markerSize = 12
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Options say where a log lies and who signs it.
+type Options struct {
+	// Dir is the folder; it is made when missing.
+	Dir string
+	// Origin names the log in its checkpoints, such as "truc/VN/H36/audit". It is also the name of the key.
+	Origin string
+	// Key signs the checkpoints.
+	Key ed25519.PrivateKey
+	// PreviousKeys are verifier keys that may have signed the stored checkpoint, after a change of keys.
+	PreviousKeys []string
+	// Now is the clock. The formats of today carry no time; it is here for checkpoints that will.
+	Now func() time.Time
+	// NoSync leaves out waiting for the disk. For tests only: a power cut then loses acknowledged entries.
+	NoSync bool
+
+	open func(path string) (file, error) // tests put failing files here
+}
+
+// Log is an open log. Its methods may be called from many goroutines.
+type Log struct {
+	opt    Options
+	lock   *os.File
+	signer *signer
+
+	data, offsets, hashes, marker file
+
+	mu      sync.Mutex // guards what follows, and the order of writes
+	size    int64      // entries handed to the kernel
+	durable int64      // entries on the disk
+	dataEnd int64      // where the next record goes
+	edge    [64]tlog.Hash
+	next    *commit // the run that will cover what is written now
+	failed  error
+	closed  bool
+	kick    chan struct{}
+	stopped chan struct{}
+
+	checkpointMu sync.Mutex // guards the two below; taken before mu
+	signedSize   int64      // -1: none yet
+	signedNote   []byte
+}
+
+// commit is one run of the committer; err is set before done is closed.
+type commit struct {
+	done chan struct{}
+	err  error
+}
+
+func newCommit() *commit { return &commit{done: make(chan struct{})} }
+
+// Append stores entries one behind the other and returns the index of the first when all are on the disk. After
+// an error they may or may not be in the log; the caller must act as if they were not.
+func (l *Log) Append(ctx context.Context, entries ...[]byte) (first int64, err error) {
+	defer errs.Wrap(&err, "append")
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	first, wait, err := l.AppendNoWait(entries...)
+	if err != nil {
+		return 0, err
+	}
+	return first, wait(ctx)
+}
+
+// AppendNoWait hands entries to the kernel, so that they outlive this process but not a power cut, and returns a
+// function that waits until they are on the disk.
+func (l *Log) AppendNoWait(entries ...[]byte) (first int64, wait func(context.Context) error, err error) {
+	for _, e := range entries {
+		if len(e) == 0 || len(e) > MaxEntry {
+			return 0, nil, ErrEntrySize
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return 0, nil, err
+	}
+	first = l.size
+	if err := l.write(entries); err != nil {
+		return 0, nil, err
+	}
+	c := l.next
+	l.wakeCommitter()
+	return first, func(ctx context.Context) error {
+		select {
+		case <-c.done:
+			return c.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}, nil
+}
+
+// Sync waits until everything appended so far is on the disk.
+func (l *Log) Sync(ctx context.Context) error {
+	_, wait, err := l.AppendNoWait()
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
+}
+
+func (l *Log) usable() error {
+	if l.closed {
+		return ErrClosed
+	}
+	return l.failed
+}
+
+func (l *Log) wakeCommitter() {
+	select {
+	case l.kick <- struct{}{}:
+	default: // it has been told already and has not yet looked
+	}
+}
+
+// write puts entries behind the last one, or leaves the log as it was. The caller holds mu.
+func (l *Log) write(entries [][]byte) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	var records, offsets, hashes []byte
+	edge, end := l.edge, l.dataEnd
+	for i, e := range entries {
+		offsets = binary.BigEndian.AppendUint64(offsets, uint64(end)) //nolint:gosec // never negative
+		records = appendRecord(records, e)
+		end += headSize + int64(len(e))
+		hashes = appendHashes(hashes, &edge, l.size+int64(i), tlog.RecordHash(e))
+	}
+	err := writeAll(l.data, records, l.dataEnd)
+	if err == nil {
+		err = writeAll(l.hashes, hashes, tlog.StoredHashIndex(0, l.size)*tlog.HashSize)
+	}
+	if err == nil {
+		err = writeAll(l.offsets, offsets, l.size*8)
+	}
+	if err != nil {
+		// What lies behind the last record in hashes and offsets is written over; half a record must go.
+		if cut := l.data.Truncate(l.dataEnd); cut != nil {
+			l.failed = fmt.Errorf("%w: %w", ErrFailed, errors.Join(err, cut))
+			return l.failed
+		}
+		return fmt.Errorf("translog: write: %w", err)
+	}
+	l.size, l.dataEnd, l.edge = l.size+int64(len(entries)), end, edge
+	return nil
+}
+
+func writeAll(f file, b []byte, at int64) error {
+	_, err := f.WriteAt(b, at)
+	return err
+}
+
+func appendRecord(b, payload []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(payload))) //nolint:gosec // at most MaxEntry
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(payload, castagnoli))
+	return append(b, payload...)
+}
+
+// appendHashes adds to b the nodes that become complete with leaf n: the leaf and one node for each trailing one
+// bit of n, which is the order of tlog.StoredHashes. edge[k] is the last complete subtree of 2^k leaves; keeping
+// these few in memory saves reading them back for each entry.
+func appendHashes(b []byte, edge *[64]tlog.Hash, n int64, leaf tlog.Hash) []byte {
+	h := leaf
+	b = append(b, h[:]...)
+	level := bits.TrailingZeros64(^uint64(n)) //nolint:gosec // never negative
+	for k := range level {
+		h = tlog.NodeHash(edge[k], h)
+		b = append(b, h[:]...)
+	}
+	edge[level] = h
+	return b
+}
+
+// commitLoop is the committer. It ends when kick is closed.
+func (l *Log) commitLoop() {
+	defer close(l.stopped)
+	for range l.kick {
+		l.mu.Lock()
+		c, end, err := l.next, l.size, l.failed
+		todo := end > l.durable
+		l.next = newCommit()
+		l.mu.Unlock()
+		if err == nil && todo {
+			if err = l.data.Sync(); err == nil {
+				err = l.writeMarker(end)
+			}
+			l.mu.Lock()
+			if err == nil {
+				l.durable = end
+			} else {
+				err = fmt.Errorf("%w: %w", ErrFailed, err)
+				l.failed = err
+			}
+			l.mu.Unlock()
+		}
+		c.err = err
+		close(c.done)
+	}
+}
+
+// writeMarker notes that n entries are on the disk. It is not waited for: what is found there later was true
+// when it was written, so it is a lower bound that survives kill -9 exactly and a power cut roughly.
+func (l *Log) writeMarker(n int64) error {
+	b := binary.BigEndian.AppendUint64(nil, uint64(n)) //nolint:gosec // never negative
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return writeAll(l.marker, b, 0)
+}
+
+// Size returns the number of entries, including those that are on their way to the disk.
+func (l *Log) Size() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size
+}
+
+// Durable returns the number of entries on the disk.
+func (l *Log) Durable() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.durable
+}
+
+// Origin returns the name of the log.
+func (l *Log) Origin() string { return l.opt.Origin }
+
+// Entry returns entry i, after checking it against the tree.
+func (l *Log) Entry(i int64) (b []byte, err error) {
+	defer errs.Wrap(&err, "entry %d", i)
+	if i < 0 || i >= l.Size() {
+		return nil, ErrRange
+	}
+	var at [8]byte
+	if _, err := l.offsets.ReadAt(at[:], i*8); err != nil {
+		return nil, err
+	}
+	off := int64(binary.BigEndian.Uint64(at[:])) //nolint:gosec // checked by the reads below
+	var head [headSize]byte
+	if _, err := l.data.ReadAt(head[:], off); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	n := binary.BigEndian.Uint32(head[:4])
+	if n == 0 || n > MaxEntry {
+		return nil, ErrDamaged
+	}
+	b = make([]byte, n)
+	if _, err := l.data.ReadAt(b, off+headSize); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	want, err := l.readHashes([]int64{tlog.StoredHashIndex(0, i)})
+	if err != nil {
+		return nil, err
+	}
+	if tlog.RecordHash(b) != want[0] {
+		return nil, ErrDamaged
+	}
+	return b, nil
+}
+
+func (l *Log) readHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for i, x := range indexes {
+		if _, err := l.hashes.ReadAt(out[i][:], x*tlog.HashSize); err != nil {
+			return nil, fmt.Errorf("%w: hash %d: %w", ErrDamaged, x, err)
+		}
+	}
+	return out, nil
+}
+
+// Close waits for the last commit and gives the folder free. Appends afterwards fail with [ErrClosed].
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.wakeCommitter()
+	close(l.kick)
+	l.mu.Unlock()
+	<-l.stopped
+	l.mu.Lock()
+	err := l.failed
+	l.mu.Unlock()
+	if err == nil {
+		err = errors.Join(l.hashes.Sync(), l.offsets.Sync(), l.marker.Sync())
+	}
+	return errors.Join(err, l.closeFiles())
+}
+
+func (l *Log) closeFiles() error {
+	var err error
+	for _, f := range []file{l.data, l.offsets, l.hashes, l.marker} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	return errors.Join(err, l.lock.Close())
+}
