@@ -94,8 +94,8 @@ type Node struct {
 // Service is something a node offers.
 type Service struct {
 	// ID is "VN/GOV/G01/population/person"; Node is who serves it.
-	ID   string `json:"id"`
-	Node string `json:"node"`
+	ID   string    `json:"id"`
+	Node string    `json:"node"`
 	Name i18n.Text `json:"name"`
 	// Kind is "rest" or "openapi".
 	Kind        string    `json:"kind"`

@@ -152,13 +152,20 @@ func (f *Follower) Status() Status {
 	return st
 }
 
-// Accept takes an envelope that came with a reply of the center, under the same rules as a pull. The time of issue
-// counts as confirmation.
+// Accept takes an envelope that came with a reply of the center, under the same rules as a pull, except that one
+// older than the copy is left aside without a fault: a pull may have overtaken the reply. The time of issue counts as
+// confirmation.
 func (f *Follower) Accept(env []byte) error {
 	f.pull.Lock()
 	defer f.pull.Unlock()
-	return f.accept(env)
+	err := f.accept(env)
+	if errors.Is(err, errOlder) {
+		return nil
+	}
+	return err
 }
+
+var errOlder = errors.New("the document is older than the copy")
 
 func (f *Follower) accept(env []byte) error {
 	f.mu.RLock()
@@ -174,7 +181,7 @@ func (f *Follower) accept(env []byte) error {
 	if old != nil {
 		switch {
 		case doc.Version < old.Version:
-			return errs.E(errs.Denied, "directory.document_older", nil)
+			return errs.E(errs.Denied, "directory.document_older", errOlder)
 		case doc.Version == old.Version && Hash(raw) != Hash(oldRaw):
 			// Two documents of one version, both signed: the center, or whoever holds its key, tells two stories.
 			return errs.E(errs.Denied, "directory.document_forked", nil)

@@ -1,0 +1,295 @@
+package exchange
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"truc/internal/errs"
+)
+
+const defaultTimeout = 30 * time.Second
+
+var methods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+
+// hopHeaders are removed in both directions (spec §2.2).
+var hopHeaders = []string{"Transfer-Encoding", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Upgrade",
+	"Connection", "User-Agent", "Host", "Content-Length", "Server", "Expect"}
+
+// ownHeaders are set by the nodes; what a program or a service sends under these names is dropped.
+var ownHeaders = []string{HeaderClient, HeaderID, HeaderUserID, HeaderIssue, HeaderRequestID, HeaderHash, HeaderError, HeaderService,
+	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderLevel, "Content-Digest", "Signature", "Signature-Input"}
+
+// exchangeState follows one exchange through one node.
+type exchangeState struct {
+	s       *Service
+	role    string
+	faultID string
+	started time.Time
+	msg     Message
+	entry   Entry
+	peer    Peer
+	logged  bool // a request entry exists
+}
+
+func (x *exchangeState) fault(prefix, code string, cause error, args ...any) *Fault {
+	return newFault(prefix, code, x.s.opt.ServerID, x.faultID, cause, args...)
+}
+
+// Call carries a request to its service and returns the verified, logged answer. A failure of the exchange is a
+// [*Fault] in the chain: Unavailable when the peer cannot be reached, Denied when it refuses, and so on.
+func (s *Service) Call(ctx context.Context, c Call) (*Answer, error) {
+	x := &exchangeState{s: s, role: RoleConsumer, faultID: NewUUID(), started: s.now()}
+	x.msg = Message{Role: RoleConsumer, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1}
+	ans, f := x.call(ctx, c)
+	x.msg.Duration = s.now().Sub(x.started)
+	if f != nil {
+		x.msg.Outcome = f.Type
+		s.opt.Logger.WarnContext(ctx, "exchange failed", slog.String("fault", f.Type), slog.String("fault_id", f.ID), slog.String("hop", f.Hop),
+			slog.String("service", x.msg.Service), slog.String("client", x.msg.Client), slog.String("cause", f.err.Error()))
+	}
+	if x.logged {
+		s.index.put(s, x.msg)
+	}
+	if f != nil {
+		return nil, f
+	}
+	return ans, nil
+}
+
+func (x *exchangeState) call(ctx context.Context, c Call) (*Answer, *Fault) {
+	s := x.s
+	req, f := x.prepare(c)
+	if f != nil {
+		return nil, f
+	}
+	if !s.Hosts(c.From) {
+		return nil, x.fault(atConsumer, "ssl_authentication_failed", fmt.Errorf("this node does not host %s", c.From))
+	}
+	timeout := c.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if d, ok := ctx.Deadline(); ok {
+		// The context may run on the wall clock while Now is injected, so the rest is counted, not the instant.
+		req.Header.Set(HeaderDeadline, strconv.FormatInt(s.now().Add(time.Until(d)).UnixMilli(), 10))
+	}
+	peers, err := s.opt.Directory.Providers(c.To)
+	if err != nil {
+		return nil, x.directoryFault(err)
+	}
+	x.peer = choosePeer(peers, s.opt.ServerID)
+	req.TargetURI = strings.TrimSuffix(x.peer.URL, "/") + req.TargetURI
+	req.PeerKeyID = ""
+	sig, err := sigMessage{req: req, header: req.Header}.sign(req.Body, s.opt.Signing, s.keyID, s.now())
+	if err != nil {
+		return nil, x.fault(atConsumer, "cannot_sign", err)
+	}
+	if f := x.logRequest(ctx, req, sig, false); f != nil {
+		return nil, f
+	}
+	resp, err := s.carry(ctx, x.peer, req)
+	if err != nil {
+		code := "network_error"
+		if ctx.Err() != nil {
+			code = "deadline_exceeded"
+		}
+		f := x.fault(atConsumer, code, err, "peer", x.peer.Member)
+		x.logFailure(ctx, f)
+		return nil, f
+	}
+	return x.answer(ctx, req, resp)
+}
+
+// prepare checks a call and writes the request as far as the peer does not matter; TargetURI lacks the authority.
+func (x *exchangeState) prepare(c Call) (*WireRequest, *Fault) {
+	if c.Method == "" {
+		c.Method = http.MethodGet
+	}
+	x.msg.Client, x.msg.Service, x.msg.Method = c.From.String(), c.To.String(), c.Method
+	x.msg.Activity, x.msg.Dossier = c.Activity, c.Dossier
+	if !slices.Contains(methods, c.Method) {
+		return nil, x.fault(atClient, "invalid_http_method", nil)
+	}
+	target := "/x1/" + c.To.String() + c.Path
+	if c.Query != "" {
+		target += "?" + c.Query
+	}
+	t, err := ParseTarget("x1", target)
+	if err != nil {
+		return nil, x.fault(atClient, "bad_request", err)
+	}
+	x.msg.Path = maskDigits(t.Path.String())
+	if len(c.Body) > MaxBody {
+		return nil, x.fault(atClient, "invalid_body", nil, "megabytes", MaxBody>>20)
+	}
+	if c.ID == "" {
+		c.ID = c.To.Instance + "-" + NewUUID()
+	}
+	req := &WireRequest{Method: c.Method, TargetURI: t.String("x1"), Header: endToEnd(c.Header), Body: c.Body}
+	x.msg.ExchangeID, x.msg.RequestID, x.msg.RequestSize = c.ID, NewUUID(), int64(len(c.Body))
+	for _, h := range [][2]string{
+		{HeaderClient, c.From.String()}, {HeaderID, c.ID}, {HeaderRequestID, x.msg.RequestID}, {HeaderUserID, c.UserID},
+		{HeaderIssue, c.Dossier}, {HeaderPurpose, purposeField(c.Activity, c.Basis)},
+	} {
+		if h[1] == "" {
+			continue
+		}
+		if !cleanField(h[1]) {
+			return nil, x.fault(atClient, "bad_request", fmt.Errorf("header %s holds a control character or is too long", h[0]))
+		}
+		req.Header.Set(h[0], h[1])
+	}
+	return req, nil
+}
+
+// answer verifies, logs and unpacks what came back.
+func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *WireResponse) (*Answer, *Fault) {
+	s := x.s
+	x.msg.Status, x.msg.ResponseSize = resp.Status, int64(len(resp.Body))
+	sig, err := sigMessage{req: req, resp: resp, header: resp.Header}.verify(resp.Body, func(id string) (ed25519.PublicKey, error) {
+		return s.keyOf(id, x.peer.ServerID)
+	}, s.now())
+	if err != nil {
+		f := x.fault(atConsumer, "signature_verification", err, "peer", x.peer.Member)
+		x.logFailure(ctx, f)
+		return nil, f
+	}
+	if resp.Header.Get(HeaderID) != x.msg.ExchangeID || resp.Header.Get(HeaderService) != x.msg.Service || resp.Header.Get(HeaderRequestID) != x.msg.RequestID {
+		f := x.fault(atConsumer, "inconsistent_response", errors.New("the answer names another exchange"), "peer", x.peer.Member)
+		x.logFailure(ctx, f)
+		return nil, f
+	}
+	outcome := "ok"
+	typ := resp.Header.Get(HeaderError)
+	if typ != "" {
+		outcome = typ
+	}
+	if f := x.logResponse(ctx, resp, sig, outcome, true); f != nil {
+		return nil, f
+	}
+	if typ != "" {
+		return nil, parseFault(typ, resp.Body, x.peer.ServerID)
+	}
+	a := &Answer{Status: resp.Status, Header: endToEnd(resp.Header), Body: resp.Body, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
+		Hash: resp.Header.Get(HeaderHash)}
+	return a, nil
+}
+
+// carry sends to a peer, or hands the request to this very node: then only the network is left out.
+func (s *Service) carry(ctx context.Context, p Peer, req *WireRequest) (*WireResponse, error) {
+	if p.ServerID != s.opt.ServerID {
+		return s.opt.Carrier.Carry(ctx, p, req)
+	}
+	in := &WireRequest{Method: req.Method, TargetURI: req.TargetURI, Header: req.Header.Clone(), Body: req.Body, PeerKeyID: p.TLSKeyID}
+	return s.Receive(ctx, in), nil
+}
+
+// keyOf finds a signing key of a node that may sign now.
+func (s *Service) keyOf(id, serverID string) (ed25519.PublicKey, error) {
+	k, err := s.opt.Directory.Key(id)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	switch {
+	case k.Revoked:
+		return nil, fmt.Errorf("key %s is revoked", id)
+	case serverID != "" && k.ServerID != serverID:
+		return nil, fmt.Errorf("key %s belongs to %s, not to %s", id, k.ServerID, serverID)
+	case !k.NotBefore.IsZero() && now.Before(k.NotBefore), !k.NotAfter.IsZero() && now.After(k.NotAfter):
+		return nil, fmt.Errorf("key %s is not valid now", id)
+	}
+	return k.Public, nil
+}
+
+// choosePeer prefers this node, then one that is not in maintenance. Weighted choice comes later (spec D18).
+func choosePeer(peers []Peer, self string) Peer {
+	for _, p := range peers {
+		if p.ServerID == self {
+			return p
+		}
+	}
+	for _, p := range peers {
+		if p.Maintenance == "" {
+			return p
+		}
+	}
+	return peers[0]
+}
+
+func (x *exchangeState) directoryFault(err error) *Fault {
+	switch key, _ := errs.KeyOf(err); {
+	case errs.Is(err, errs.Unavailable):
+		return x.fault(atConsumer, "global_conf_outdated", err)
+	case key == "exchange.service_unknown":
+		return x.fault(atConsumer, "unknown_service", err, "service", x.msg.Service)
+	default:
+		return x.fault(atConsumer, "unknown_member", err, "service", x.msg.Service)
+	}
+}
+
+// endToEnd copies headers without those of one hop and those the nodes set.
+func endToEnd(h http.Header) http.Header {
+	out := make(http.Header, len(h))
+	for name, values := range h {
+		name = http.CanonicalHeaderKey(name)
+		if !slices.Contains(hopHeaders, name) && !isOwn(name) {
+			out[name] = append(out[name], values...)
+		}
+	}
+	return out
+}
+
+func isOwn(name string) bool {
+	return slices.ContainsFunc(ownHeaders, func(o string) bool { return strings.EqualFold(o, name) })
+}
+
+// purposeField writes "activity;basis". The basis is percent-encoded, because legal texts are named in Vietnamese and
+// header fields are ASCII.
+func purposeField(activity, basis string) string {
+	if activity == "" && basis == "" {
+		return ""
+	}
+	return url.QueryEscape(activity) + ";" + url.QueryEscape(basis)
+}
+
+// ParsePurpose reads a Truc-Purpose field; a basis in plain UTF-8 is taken as it is.
+func ParsePurpose(s string) (activity, basis string) {
+	activity, basis, _ = strings.Cut(s, ";")
+	return unescape(strings.TrimSpace(activity)), unescape(strings.TrimSpace(basis))
+}
+
+func unescape(s string) string {
+	if u, err := url.QueryUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// cleanField reports whether a value fits on one header line of ASCII or UTF-8 text.
+func cleanField(s string) bool {
+	if len(s) > 1024 || strings.TrimSpace(s) != s {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\uFFFD' })
+}
+
+// NewUUID returns a random UUID (RFC 9562 version 4).
+func NewUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand since Go 1.24)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,188 @@
+package exchange
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// maxEntry is the longest log entry (tile bundles use 16-bit lengths, spec D22).
+const maxEntry = 1<<16 - 1
+
+// Entry is what a node logs about one direction of one exchange (spec §4.5), as canonical JSON. It holds digests and
+// signatures, never a body. Four entries make an exchange: each side logs the request and the response.
+type Entry struct {
+	V int `json:"v"`
+	// Salt keeps a leaf hash from being guessed from known content.
+	Salt string `json:"salt"`
+	// Role is the logging node's, Direction "request" or "response".
+	Role      string `json:"role"`
+	Direction string `json:"direction"`
+	// Node logs, Peer is the other one.
+	Node       string `json:"node"`
+	Peer       string `json:"peer"`
+	ExchangeID string `json:"exchange_id"`
+	RequestID  string `json:"request_id"`
+	Client     string `json:"client"`
+	Service    string `json:"service"`
+	Method     string `json:"method"`
+	Path       string `json:"path"`
+	Activity   string `json:"activity"`
+	Basis      string `json:"basis"`
+	Dossier    string `json:"dossier"`
+	// User is the sealed X-Road-UserId; the signature base holds a mark in its place.
+	User   string `json:"user"`
+	Status int    `json:"status"`
+	// Outcome is "ok" or the type of a fault.
+	Outcome string `json:"outcome"`
+	// At is Unix microseconds by the logging node's clock, Created Unix seconds by the signer's.
+	At      int64 `json:"at"`
+	Created int64 `json:"created"`
+	Size    int64 `json:"size"`
+	// RequestDigest and ResponseDigest are Content-Digest fields.
+	RequestDigest  string `json:"request_digest"`
+	ResponseDigest string `json:"response_digest"`
+	// Base is the exact signature base, Signature base64, KeyID the signer's key: of the request for a request
+	// entry, of the response for a response entry. A refusal made before any signature could be checked has none.
+	Base      string `json:"base"`
+	Signature string `json:"signature"`
+	KeyID     string `json:"key_id"`
+	// Directory is the version of the document in force.
+	Directory int64 `json:"directory"`
+}
+
+const (
+	directionRequest  = "request"
+	directionResponse = "response"
+	// sealedMark stands in a stored signature base where the person's id was.
+	sealedMark = "[sealed]"
+	userLine   = `"x-road-userid": `
+)
+
+// encode returns the canonical bytes of the entry.
+func (e *Entry) encode() ([]byte, error) {
+	b, err := canonical(e)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxEntry {
+		return nil, fmt.Errorf("the entry has %d bytes", len(b))
+	}
+	return b, nil
+}
+
+func decodeEntry(b []byte) (*Entry, error) {
+	e := new(Entry)
+	if err := json.Unmarshal(b, e); err != nil {
+		return nil, err
+	}
+	if e.V != 1 {
+		return nil, fmt.Errorf("entry of format %d", e.V)
+	}
+	return e, nil
+}
+
+// put notes a signature. The person's id leaves the base and goes, sealed, into User: the log can never be rewritten,
+// so what may have to be forgotten must not be in it in clear.
+func (e *Entry) put(sig signed, seal sealer, salt []byte) error {
+	e.Signature, e.KeyID, e.Created = base64.StdEncoding.EncodeToString(sig.sig), sig.keyID, sig.created.Unix()
+	base, user := elideUser(sig.base)
+	e.Base = base
+	if user == "" {
+		return nil
+	}
+	var err error
+	e.User, err = seal.seal(user, salt)
+	return err
+}
+
+func elideUser(base string) (rest, user string) {
+	head, tail, ok := cutUserLine(base)
+	if !ok {
+		return base, ""
+	}
+	user, after, _ := strings.Cut(tail, "\n")
+	return head + sealedMark + "\n" + after, user
+}
+
+// restoreUser is the inverse of elideUser.
+func restoreUser(base, user string) string {
+	head, tail, ok := cutUserLine(base)
+	if !ok {
+		return base
+	}
+	_, after, _ := strings.Cut(tail, "\n")
+	return head + user + "\n" + after
+}
+
+// cutUserLine finds the line of the person's id; only at a line's beginning, for other values may hold its text.
+func cutUserLine(base string) (head, tail string, ok bool) {
+	i := strings.Index("\n"+base, "\n"+userLine)
+	if i < 0 {
+		return "", "", false
+	}
+	return base[:i+len(userLine)], base[i+len(userLine):], true
+}
+
+// sealer hides person ids in the log with AES-256-GCM. Without a key it refuses to store any.
+type sealer struct{ aead cipher.AEAD }
+
+func newSealer(key []byte) (sealer, error) {
+	if len(key) != 32 {
+		return sealer{}, errors.New("exchange: the seal key has not 32 bytes")
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return sealer{}, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return sealer{aead: aead}, err
+}
+
+func (s sealer) seal(user string, salt []byte) (string, error) {
+	nonce := make([]byte, s.aead.NonceSize())
+	if _, err := rand.Read(nonce); err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(s.aead.Seal(nonce, nonce, []byte(user), salt)), nil
+}
+
+func (s sealer) open(sealed string, salt []byte) (string, error) {
+	b, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil || len(b) < s.aead.NonceSize() {
+		return "", errors.New("the sealed person id is damaged")
+	}
+	n := s.aead.NonceSize()
+	user, err := s.aead.Open(nil, b[:n], b[n:], salt)
+	return string(user), err
+}
+
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+// maskDigits hides runs of nine digits and more, which may be personal or phone numbers, for the index and pages.
+func maskDigits(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		j := i
+		for j < len(s) && s[j] >= '0' && s[j] <= '9' {
+			j++
+		}
+		switch {
+		case j-i >= 9:
+			b.WriteString("…")
+		case j > i:
+			b.WriteString(s[i:j])
+		default:
+			j = i + 1
+			b.WriteByte(s[i])
+		}
+		i = j
+	}
+	return b.String()
+}

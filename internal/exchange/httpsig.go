@@ -1,0 +1,265 @@
+package exchange
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	sigLabel  = "x1"
+	sigTag    = "truc-x1"
+	sigAlg    = "ed25519"
+	freshness = 300 * time.Second
+)
+
+// What a signature must cover (spec §4.3). The lists named "present" are added when the message has the field; a
+// verifier refuses a signature that leaves one out, however valid it is otherwise.
+var (
+	requestAlways  = []string{"@method", "@target-uri", "x-road-client", "x-road-id", "x-road-request-id", "content-digest"}
+	requestPresent = []string{"content-type", "x-road-userid", "x-road-issue", "x-road-represented-party", "x-road-security-server",
+		"truc-grant", "truc-purpose", "truc-deadline"}
+	responseAlways  = []string{"@status", "content-digest", "x-road-id", "x-road-service"}
+	responsePresent = []string{"content-type", "x-road-error", "x-road-request-id", "x-road-request-hash"}
+	responseRequest = []component{
+		{name: "signature", params: []sigParam{{"req", true}, {"key", sigLabel}}},
+		{name: "content-digest", params: []sigParam{{"req", true}}},
+		{name: "@method", params: []sigParam{{"req", true}}},
+		{name: "@target-uri", params: []sigParam{{"req", true}}},
+	}
+	// single fields may occur once only, because two readers could pick different ones.
+	single = []string{"x-road-client", "x-road-id", "x-road-request-id", "x-road-service", "x-road-userid", "x-road-issue", "x-road-error",
+		"x-road-represented-party", "x-road-security-server", "truc-grant", "truc-purpose", "truc-deadline", "content-digest", "content-type",
+		"signature", "signature-input"}
+)
+
+// KeyID returns the id of a signing key: base64url SHA-256 of its SubjectPublicKeyInfo (spec D20).
+func KeyID(pub ed25519.PublicKey) string {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return "" // an Ed25519 key always marshals
+	}
+	sum := sha256.Sum256(der)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// ContentDigest returns the RFC 9530 field for a body, present also when it is empty.
+func ContentDigest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+}
+
+// sigMessage is what a signature base is built from: a request, or a response with the request it answers.
+type sigMessage struct {
+	req    *WireRequest
+	resp   *WireResponse
+	header http.Header
+}
+
+// signed is a verified or freshly made signature with all that evidence needs.
+type signed struct {
+	base    string
+	sig     []byte
+	keyID   string
+	created time.Time
+}
+
+// value returns a component's value (RFC 9421 §2).
+func (m sigMessage) value(c component) (string, error) {
+	fromReq, key := false, ""
+	for _, p := range c.params {
+		switch {
+		case p.key == "req" && p.val == true && m.resp != nil:
+			fromReq = true
+		case p.key == "key" && c.name == "signature":
+			key, _ = p.val.(string)
+		default:
+			return "", fmt.Errorf("component parameter %q is not known", p.key)
+		}
+	}
+	header := m.header
+	if fromReq {
+		header = m.req.Header
+	}
+	switch c.name {
+	case "@method", "@target-uri":
+		if m.resp != nil && !fromReq {
+			return "", errors.New("a response has no method or target")
+		}
+		if c.name == "@method" {
+			return m.req.Method, nil
+		}
+		return m.req.TargetURI, nil
+	case "@status":
+		if m.resp == nil || fromReq {
+			return "", errors.New("a request has no status")
+		}
+		return strconv.Itoa(m.resp.Status), nil
+	}
+	if strings.HasPrefix(c.name, "@") || c.name != strings.ToLower(c.name) {
+		return "", fmt.Errorf("component %q is not known", c.name)
+	}
+	values := header.Values(c.name)
+	if len(values) == 0 {
+		return "", fmt.Errorf("component %q is not in the message", c.name)
+	}
+	if key != "" {
+		sigs, err := parseSignature(strings.Join(values, ", "))
+		if err != nil || sigs[key] == nil {
+			return "", fmt.Errorf("signature %q is not in the message", key)
+		}
+		return ":" + base64.StdEncoding.EncodeToString(sigs[key]) + ":", nil
+	}
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = strings.Trim(v, " \t")
+	}
+	return strings.Join(out, ", "), nil
+}
+
+// base builds the signature base (RFC 9421 §2.5): one line a component, no final newline.
+func (m sigMessage) base(in sigInput) (string, error) {
+	var b strings.Builder
+	seen := map[string]bool{}
+	for _, c := range in.components {
+		id := c.String()
+		if seen[id] {
+			return "", fmt.Errorf("component %s twice", id)
+		}
+		seen[id] = true
+		v, err := m.value(c)
+		if err != nil {
+			return "", err
+		}
+		if strings.ContainsAny(v, "\r\n") {
+			return "", fmt.Errorf("component %s spans lines", id)
+		}
+		b.WriteString(id + ": " + v + "\n")
+	}
+	b.WriteString(`"@signature-params": ` + in.value())
+	return b.String(), nil
+}
+
+// required lists what a signature over the message must cover.
+func (m sigMessage) required() []component {
+	always, present := requestAlways, requestPresent
+	if m.resp != nil {
+		always, present = responseAlways, responsePresent
+	}
+	var out []component
+	for _, n := range always {
+		out = append(out, component{name: n})
+	}
+	for _, n := range present {
+		if len(m.header.Values(n)) > 0 {
+			out = append(out, component{name: n})
+		}
+	}
+	if m.resp != nil {
+		out = append(out, responseRequest...)
+	}
+	return out
+}
+
+// sign puts Content-Digest, Signature-Input and Signature on the message.
+func (m sigMessage) sign(body []byte, key crypto.Signer, keyID string, now time.Time) (signed, error) {
+	m.header.Set("Content-Digest", ContentDigest(body))
+	in := sigInput{label: sigLabel, components: m.required(), params: []sigParam{
+		{"created", now.Unix()}, {"keyid", keyID}, {"alg", sigAlg}, {"tag", sigTag},
+	}}
+	base, err := m.base(in)
+	if err != nil {
+		return signed{}, err
+	}
+	sig, err := key.Sign(rand.Reader, []byte(base), crypto.Hash(0))
+	if err != nil {
+		return signed{}, err
+	}
+	m.header.Set("Signature-Input", sigLabel+"="+in.value())
+	m.header.Set("Signature", sigLabel+"=:"+base64.StdEncoding.EncodeToString(sig)+":")
+	return signed{base: base, sig: sig, keyID: keyID, created: now.Truncate(time.Second)}, nil
+}
+
+// errDigest tells a body that is not the signed one from other faults.
+var errDigest = errors.New("the body does not have the digest that was signed")
+
+// verify checks digest, coverage, freshness and signature. lookup finds the key and says whether it may sign now.
+func (m sigMessage) verify(body []byte, lookup func(keyID string) (ed25519.PublicKey, error), now time.Time) (signed, error) {
+	for _, n := range single {
+		if len(m.header.Values(n)) > 1 {
+			return signed{}, fmt.Errorf("field %s occurs twice", n)
+		}
+	}
+	ins, err := parseSignatureInput(m.header.Get("Signature-Input"))
+	if err != nil {
+		return signed{}, err
+	}
+	sigs, err := parseSignature(m.header.Get("Signature"))
+	if err != nil {
+		return signed{}, err
+	}
+	i := slices.IndexFunc(ins, func(in sigInput) bool { return in.label == sigLabel })
+	if i < 0 || len(sigs[sigLabel]) != ed25519.SignatureSize {
+		return signed{}, errors.New("the message is not signed")
+	}
+	in := ins[i]
+	keyID, created, err := m.checkInput(in, now)
+	if err != nil {
+		return signed{}, err
+	}
+	pub, err := lookup(keyID)
+	if err != nil {
+		return signed{}, err
+	}
+	base, err := m.base(in)
+	if err != nil {
+		return signed{}, err
+	}
+	if !ed25519.Verify(pub, []byte(base), sigs[sigLabel]) {
+		return signed{}, errors.New("the signature does not match")
+	}
+	if m.header.Get("Content-Digest") != ContentDigest(body) {
+		return signed{}, errDigest
+	}
+	return signed{base: base, sig: sigs[sigLabel], keyID: keyID, created: created}, nil
+}
+
+// checkInput enforces parameters and coverage.
+func (m sigMessage) checkInput(in sigInput, now time.Time) (keyID string, created time.Time, err error) {
+	for _, p := range in.params {
+		if !slices.Contains([]string{"created", "keyid", "alg", "tag"}, p.key) {
+			return "", created, fmt.Errorf("signature parameter %q is not known", p.key)
+		}
+	}
+	keyID, _ = in.str("keyid")
+	alg, _ := in.str("alg")
+	tag, _ := in.str("tag")
+	sec, ok := in.int("created")
+	if alg != sigAlg || tag != sigTag || keyID == "" || !ok {
+		return "", created, errors.New("the signature's parameters are not those of the link")
+	}
+	covered := map[string]bool{}
+	for _, c := range in.components {
+		covered[c.String()] = true
+	}
+	for _, c := range m.required() {
+		if !covered[c.String()] {
+			return "", created, fmt.Errorf("the signature does not cover %s", c)
+		}
+	}
+	created = time.Unix(sec, 0).UTC()
+	if d := now.Sub(created); d > freshness || d < -freshness {
+		return "", created, errors.New("the signature is too old or from the future")
+	}
+	return keyID, created, nil
+}

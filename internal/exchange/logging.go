@@ -1,0 +1,236 @@
+package exchange
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"sync"
+	"time"
+
+	"truc/internal/errs"
+)
+
+// logRequest appends the request entry. The provider waits for the disk before it calls the service; the consumer's
+// own statement, which the provider holds too, only has to outlive the process (spec D24).
+func (x *exchangeState) logRequest(ctx context.Context, req *WireRequest, sig signed, wait bool) *Fault {
+	salt, err := newSalt()
+	if err != nil {
+		return x.loggingFailed(err)
+	}
+	activity, basis := ParsePurpose(req.Header.Get(HeaderPurpose))
+	_, path, err := splitURI(req.TargetURI)
+	if err != nil {
+		return x.loggingFailed(err)
+	}
+	x.entry = Entry{
+		V: 1, Salt: base64.StdEncoding.EncodeToString(salt), Role: x.role, Direction: directionRequest,
+		Node: x.s.opt.ServerID, Peer: x.peer.ServerID, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
+		Client: x.msg.Client, Service: x.msg.Service, Method: x.msg.Method, Path: path, Activity: activity, Basis: basis, Dossier: x.msg.Dossier,
+		Outcome: "ok", At: micros(x.s.now()), Size: int64(len(req.Body)), RequestDigest: req.Header.Get("Content-Digest"),
+		Directory: x.s.opt.Directory.State().Version,
+	}
+	if err := x.entry.put(sig, x.s.seal, salt); err != nil {
+		return x.loggingFailed(err)
+	}
+	i, err := x.append(ctx, &x.entry, wait)
+	if err != nil {
+		return x.loggingFailed(err)
+	}
+	x.logged, x.msg.RequestIndex = true, i
+	return nil
+}
+
+// logResponse appends the response entry: the consumer waits for the disk before anybody sees the answer.
+func (x *exchangeState) logResponse(ctx context.Context, resp *WireResponse, sig signed, outcome string, wait bool) *Fault {
+	e, err := x.responseEntry(outcome)
+	if err == nil {
+		e.Status, e.Size, e.ResponseDigest = resp.Status, int64(len(resp.Body)), resp.Header.Get("Content-Digest")
+		e.Base, e.KeyID = sig.base, sig.keyID
+		e.Signature, e.Created = base64.StdEncoding.EncodeToString(sig.sig), sig.created.Unix()
+		x.msg.ResponseIndex, err = x.append(ctx, e, wait)
+	}
+	if err != nil {
+		x.msg.ResponseIndex = -1
+		return x.loggingFailed(err)
+	}
+	return nil
+}
+
+// logFailure notes that no valid answer came. There is nothing left to hold back, so a fault of the log only goes to
+// the operator.
+func (x *exchangeState) logFailure(ctx context.Context, f *Fault) {
+	e, err := x.responseEntry(f.Type)
+	if err == nil {
+		x.msg.ResponseIndex, err = x.append(context.WithoutCancel(ctx), e, false)
+	}
+	if err != nil {
+		x.msg.ResponseIndex = -1
+		x.s.opt.Logger.ErrorContext(ctx, "exchange log cannot be written", slog.String("error", err.Error()))
+	}
+}
+
+// responseEntry begins the second entry from the first.
+func (x *exchangeState) responseEntry(outcome string) (*Entry, error) {
+	salt, err := newSalt()
+	if err != nil {
+		return nil, err
+	}
+	e := x.entry
+	e.Salt, e.Direction, e.Outcome, e.At = base64.StdEncoding.EncodeToString(salt), directionResponse, outcome, micros(x.s.now())
+	e.User, e.Base, e.Signature, e.KeyID, e.Created, e.Size = "", "", "", "", 0, 0
+	e.Directory = x.s.opt.Directory.State().Version
+	return &e, nil
+}
+
+func (x *exchangeState) append(ctx context.Context, e *Entry, wait bool) (int64, error) {
+	b, err := e.encode()
+	if err != nil {
+		return -1, err
+	}
+	if wait {
+		return x.s.opt.Log.Append(ctx, b)
+	}
+	i, _, err := x.s.opt.Log.AppendNoWait(b)
+	return i, err
+}
+
+func (x *exchangeState) loggingFailed(err error) *Fault {
+	prefix := atProvider
+	if x.role == RoleConsumer {
+		prefix = atConsumer
+	}
+	return x.fault(prefix, "logging_failed", err)
+}
+
+func newSalt() ([]byte, error) {
+	b := make([]byte, 16)
+	_, err := rand.Read(b)
+	return b, err
+}
+
+// indexQueue holds rows until [Service.Run] writes them in batches: a database transaction per message would cost
+// more than the exchange itself. The rows can be made again from the log, so a full queue drops them.
+type indexQueue struct {
+	mu      sync.Mutex // guards all below
+	rows    []Message
+	dropped int64
+}
+
+const maxIndexQueue = 10_000
+
+func (q *indexQueue) put(s *Service, m Message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.rows) >= maxIndexQueue {
+		q.dropped++
+		return
+	}
+	q.rows = append(q.rows, m)
+}
+
+func (q *indexQueue) take() []Message {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	rows := q.rows
+	q.rows = nil
+	return rows
+}
+
+// Flush writes the rows that wait for the index.
+func (s *Service) Flush(ctx context.Context) error {
+	rows := s.index.take()
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := s.opt.Store.Record(ctx, rows); err != nil {
+		for _, m := range rows {
+			s.index.put(s, m)
+		}
+		return err
+	}
+	return nil
+}
+
+// Run completes the index from the log, then keeps it up to date until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.Reindex(ctx); err != nil {
+		s.opt.Logger.WarnContext(ctx, "exchange index cannot be completed", slog.String("error", err.Error()))
+	}
+	t := time.NewTicker(500 * time.Millisecond)
+	defer t.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return s.Flush(context.WithoutCancel(ctx))
+		case <-t.C:
+		}
+		err := s.Flush(ctx)
+		if err != nil && !failing {
+			s.opt.Logger.WarnContext(ctx, "exchange index cannot be written", slog.String("error", err.Error()))
+		}
+		failing = err != nil
+	}
+}
+
+// Reindex adds to the index what the log holds beyond it, and fills the memory of request ids, so that neither a
+// crash nor a restart opens a gap for repeats. Call it before the link is opened.
+func (s *Service) Reindex(ctx context.Context) (err error) {
+	defer errs.Wrap(&err, "reindex")
+	since := s.now().Add(-2 * freshness)
+	from, err := s.opt.Store.Indexed(ctx)
+	if err != nil {
+		return err
+	}
+	var rows []Message
+	open := map[string]int{} // role and request id → position in rows
+	for i := from; i < s.opt.Log.Size(); i++ {
+		b, err := s.opt.Log.Entry(i)
+		if err != nil {
+			return err
+		}
+		e, err := decodeEntry(b)
+		if err != nil {
+			continue // not an exchange entry
+		}
+		at := time.UnixMicro(e.At).UTC()
+		if e.Role == RoleProvider && at.After(since) {
+			s.replay.add(e.RequestID, s.now())
+		}
+		key := e.Role + e.RequestID
+		n, ok := open[key]
+		if !ok {
+			m := Message{ExchangeID: e.ExchangeID, RequestID: e.RequestID, Role: e.Role, Client: e.Client, Service: e.Service, Method: e.Method,
+				Path: indexPath(e.Path), Outcome: e.Outcome, At: at, RequestIndex: -1, ResponseIndex: -1, Activity: e.Activity, Dossier: e.Dossier}
+			n = len(rows)
+			rows, open[key] = append(rows, m), n
+		}
+		if e.Direction == directionRequest {
+			rows[n].RequestIndex, rows[n].RequestSize = i, e.Size
+		} else {
+			rows[n].ResponseIndex, rows[n].ResponseSize, rows[n].Status, rows[n].Outcome = i, e.Size, e.Status, e.Outcome
+			rows[n].Duration = at.Sub(rows[n].At)
+		}
+	}
+	ids, err := s.opt.Store.RequestIDs(ctx, since)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		s.replay.add(id, s.now())
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.opt.Store.Record(ctx, rows)
+}
+
+// indexPath returns the masked service path of a logged target.
+func indexPath(target string) string {
+	t, err := ParseTarget("x1", target)
+	if err != nil {
+		return ""
+	}
+	return maskDigits(t.Path.String())
+}

@@ -1,0 +1,134 @@
+package exchange
+
+import (
+	"net/http"
+	"time"
+
+	"truc/internal/orgcode"
+)
+
+// MaxBody is the largest body of a request or an answer, held in memory in this release.
+const MaxBody = 32 << 20
+
+// Header names of the edge (X-Road message protocol for REST) and the link (spec §4.2).
+const (
+	HeaderClient    = "X-Road-Client"
+	HeaderID        = "X-Road-Id"
+	HeaderUserID    = "X-Road-UserId"
+	HeaderIssue     = "X-Road-Issue"
+	HeaderRequestID = "X-Road-Request-Id"
+	HeaderService   = "X-Road-Service"
+	HeaderHash      = "X-Road-Request-Hash"
+	HeaderError     = "X-Road-Error"
+	HeaderServer    = "X-Road-Security-Server"
+	HeaderParty     = "X-Road-Represented-Party"
+	HeaderPurpose   = "Truc-Purpose"
+	HeaderDeadline  = "Truc-Deadline"
+	HeaderGrant     = "Truc-Grant"
+	HeaderLevel     = "Truc-Directory-Level"
+)
+
+// Call is one request to a service of the network.
+type Call struct {
+	// From is the subsystem that asks; this node must host it.
+	From orgcode.Subsystem
+	To   orgcode.Service
+	// Method defaults to GET. Path is the canonical percent-encoded service path ("" or "/…"), Query the raw query.
+	Method, Path, Query string
+	// Header holds end-to-end headers such as Content-Type and Accept.
+	Header http.Header
+	Body   []byte
+	// ID is the exchange id (X-Road-Id); made when empty. A retry keeps it.
+	ID string
+	// UserID is the person on whose behalf, such as "VN099204000123". Personal data.
+	UserID string
+	// Activity and Basis state the purpose, Dossier the case; personal services demand an activity with a basis or
+	// a dossier.
+	Activity, Basis, Dossier string
+	// Timeout bounds the whole call; default 30 s.
+	Timeout time.Duration
+}
+
+// Answer is what the provider answered, after its signature was verified and both sides have logged it. A status of
+// 400 and above is the provider's own answer, not a failure of the exchange.
+type Answer struct {
+	Status     int
+	Header     http.Header
+	Body       []byte
+	ExchangeID string
+	RequestID  string
+	// Hash is the provider's x-road-request-hash (spec §2.4, D4), for the edge.
+	Hash string
+}
+
+// WireRequest is a request as it crosses the link. TargetURI is what was received, never re-encoded.
+type WireRequest struct {
+	Method    string
+	TargetURI string
+	Header    http.Header
+	Body      []byte
+	// PeerKeyID is the id of the key that the sender's TLS certificate holds; the carrier fills it on arrival.
+	PeerKeyID string
+}
+
+// WireResponse is an answer or a refusal as it crosses the link.
+type WireResponse struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Offering describes a service that this node offers.
+type Offering struct {
+	// Name and Description are shown in the catalogue, by language ("vi", "en").
+	Name, Description map[string]string
+	// Personal services give personal data: a call must state its purpose.
+	Personal bool
+	// OpenAPI is the description, JSON or YAML, served by getOpenAPI; empty for plain REST.
+	OpenAPI []byte
+	// Endpoints are listed by listMethods; one "*" "**" when empty.
+	Endpoints []Endpoint
+	// Public services appear in the catalogue open to all.
+	Public bool
+}
+
+// Endpoint is a method and a path pattern (spec §3.2).
+type Endpoint struct {
+	Method string `json:"method"`
+	Path   string `json:"path"`
+}
+
+// Offered is a service with its identifier.
+type Offered struct {
+	ID orgcode.Service
+	Offering
+}
+
+// Message is a row of the rebuildable index: one side's view of one exchange. It holds no personal data.
+type Message struct {
+	// Seq orders the rows of the index.
+	Seq        int64
+	ExchangeID string
+	RequestID  string
+	// Role is this node's: "consumer" or "provider".
+	Role            string
+	Client, Service string
+	Method          string
+	// Path has long digit runs masked.
+	Path   string
+	Status int
+	// Outcome is "ok" or the fault's type ("server.serverproxy.access_denied").
+	Outcome  string
+	At       time.Time
+	Duration time.Duration
+	// RequestIndex and ResponseIndex are positions in the log, -1 when there is no such entry.
+	RequestIndex, ResponseIndex int64
+	RequestSize, ResponseSize   int64
+	Activity, Dossier           string
+}
+
+// Role values of a [Message] and an [Entry].
+const (
+	RoleConsumer = "consumer"
+	RoleProvider = "provider"
+)

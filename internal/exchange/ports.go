@@ -1,0 +1,142 @@
+package exchange
+
+import (
+	"context"
+	"crypto/ed25519"
+	"time"
+
+	"truc/internal/orgcode"
+)
+
+// Directory answers from this node's verified copy of the network's document.
+type Directory interface {
+	// Providers returns the nodes that serve a service, the best first. NotFound (exchange.member_unknown,
+	// exchange.service_unknown) when there is none; Unavailable when the document has expired.
+	Providers(service orgcode.Service) ([]Peer, error)
+	// Hosts returns the nodes that speak for a subsystem; empty when there is none.
+	Hosts(subsystem orgcode.Subsystem) []Peer
+	// Key returns a signing key by its id, also one that has ended or was revoked. NotFound otherwise.
+	Key(keyID string) (Key, error)
+	// Members lists members and their subsystems.
+	Members() []Member
+	// State tells how far the copy may be trusted.
+	State() DirectoryState
+}
+
+// Peer is a node of the network.
+type Peer struct {
+	// ServerID is "VN/GOV/G01/node1", Member "VN/GOV/G01".
+	ServerID, Member string
+	// URL is its link, "https://host:port".
+	URL string
+	// TLSKeyID is the id of its channel key, Certificate the hex SHA-256 of its certificate.
+	TLSKeyID, Certificate string
+	// Maintenance is a notice; a peer in maintenance is asked only when there is no other.
+	Maintenance string
+}
+
+// Key is a signing key of a node.
+type Key struct {
+	ID       string
+	Public   ed25519.PublicKey
+	ServerID string
+	// NotBefore and NotAfter bound its use; zero means unbounded.
+	NotBefore, NotAfter time.Time
+	Revoked             bool
+}
+
+// Member is an organisation with its subsystems.
+type Member struct {
+	// ID is "VN/GOV/H36".
+	ID string
+	// Name by language.
+	Name map[string]string
+	// Subsystems are full ids, "VN/GOV/H36/onestop".
+	Subsystems []string
+}
+
+// DirectoryState is the age of the directory document.
+type DirectoryState struct {
+	// Level is fresh, stale, degraded or expired (spec D29).
+	Level   string
+	Version int64
+	// Envelope is the signed document in force, for evidence packages.
+	Envelope []byte
+}
+
+// Carrier brings a request to a peer and its answer back. It checks that the peer's TLS key is the one named in
+// Peer, and limits the answer to [MaxBody]. Its errors mean that no answer was received: Unavailable.
+type Carrier interface {
+	Carry(ctx context.Context, peer Peer, req *WireRequest) (*WireResponse, error)
+}
+
+// Log is the append-only log of this node; [translog.Log] answers.
+type Log interface {
+	// Append adds entries and returns the index of the first when all are on the disk. After an error nothing may
+	// go on.
+	Append(ctx context.Context, entries ...[]byte) (int64, error)
+	// AppendNoWait hands entries to the kernel and returns a function that waits for the disk.
+	AppendNoWait(entries ...[]byte) (first int64, wait func(context.Context) error, err error)
+	// Receipt returns a proof that entry i is in the log, which checks offline.
+	Receipt(i int64) ([]byte, error)
+	// Entry returns entry i.
+	Entry(i int64) ([]byte, error)
+	// Size is the number of entries.
+	Size() int64
+	// VerifierKey is the log's public key in text form.
+	VerifierKey() string
+}
+
+// Store is the rebuildable index of messages.
+type Store interface {
+	// Record adds rows; a row whose role and request id are there already is left as it is.
+	Record(ctx context.Context, ms []Message) error
+	// Recent returns rows, newest first.
+	Recent(ctx context.Context, f Filter) ([]Message, error)
+	// ByExchange returns the rows of an exchange id, oldest first.
+	ByExchange(ctx context.Context, exchangeID string) ([]Message, error)
+	// Stats counts rows since a time, by role, service and outcome.
+	Stats(ctx context.Context, since time.Time) ([]Count, error)
+	// Indexed returns one more than the highest log index any row names.
+	Indexed(ctx context.Context) (int64, error)
+	// RequestIDs returns the request ids that the provider role accepted since a time.
+	RequestIDs(ctx context.Context, since time.Time) ([]string, error)
+}
+
+// Filter narrows [Store.Recent]; zero fields do not narrow.
+type Filter struct {
+	Role, Client, Service string
+	// Faults keeps only rows whose outcome is not "ok".
+	Faults bool
+	// Before keeps rows with a smaller Seq, for paging.
+	Before int64
+	Limit  int
+}
+
+// Count is a number of messages alike.
+type Count struct {
+	Role, Service, Outcome string
+	N                      int64
+}
+
+// KeyStore keeps the API keys of programs at the edge, hashed.
+type KeyStore interface {
+	// AddKey keeps a key; Conflict when the hash exists.
+	AddKey(ctx context.Context, k APIKey) error
+	// KeyByHash returns a key that has not been revoked; NotFound otherwise.
+	KeyByHash(ctx context.Context, hash string) (APIKey, error)
+	Keys(ctx context.Context) ([]APIKey, error)
+	RevokeKey(ctx context.Context, id string, at time.Time) error
+}
+
+// APIKey lets a program call as one subsystem.
+type APIKey struct {
+	ID string
+	// Hash is the hex SHA-256 of the secret, which is 256 random bits, so no slow hash is needed.
+	Hash      string
+	Subsystem string
+	Label     string
+	CreatedAt time.Time
+	CreatedBy string
+	RevokedAt time.Time
+}

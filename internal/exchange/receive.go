@@ -1,0 +1,282 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"truc/internal/orgcode"
+	"truc/internal/reqctx"
+)
+
+// Receive handles a request that came over the link: verify, judge, log, call the service, log, sign. It always
+// returns a response; a refusal is signed like an answer as soon as there is a request signature to bind it to.
+func (s *Service) Receive(ctx context.Context, req *WireRequest) *WireResponse {
+	x := &exchangeState{s: s, role: RoleProvider, faultID: NewUUID(), started: s.now()}
+	x.msg = Message{Role: RoleProvider, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1, Method: req.Method,
+		RequestSize: int64(len(req.Body)), ExchangeID: req.Header.Get(HeaderID), RequestID: req.Header.Get(HeaderRequestID)}
+	resp, f := x.receive(ctx, req)
+	if f != nil {
+		resp = x.refuse(ctx, req, f)
+	}
+	x.msg.Duration = s.now().Sub(x.started)
+	if x.logged {
+		s.index.put(s, x.msg)
+	}
+	return resp
+}
+
+func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireResponse, *Fault) {
+	s := x.s
+	if len(req.Body) > MaxBody {
+		return nil, x.fault(atProvider, "invalid_body", nil, "megabytes", MaxBody>>20)
+	}
+	target, client, f := x.parse(req)
+	if f != nil {
+		return nil, f
+	}
+	sig, f := x.authenticate(req, client)
+	if f != nil {
+		return nil, f
+	}
+	switch s.replay.add(x.msg.RequestID, s.now()) {
+	case replaySeen:
+		return nil, x.fault(atProvider, "replayed_message", nil)
+	case replayFull:
+		return nil, x.fault(atProvider, "quota_exceeded", errors.New("the replay set is full"))
+	}
+	x.msg.Client = client.String()
+	// From here on the sender is known, so its request and our refusal both become evidence.
+	if f := x.logRequest(ctx, req, sig, true); f != nil {
+		return nil, f
+	}
+	o, h, f := x.authorise(target, client)
+	if f != nil {
+		return nil, f
+	}
+	resp, f := x.dispatch(ctx, req, target, client, o, h)
+	if f != nil {
+		return nil, f
+	}
+	return x.finish(ctx, req, resp, "ok")
+}
+
+// parse reads identifiers and path; nothing is revealed about services yet.
+func (x *exchangeState) parse(req *WireRequest) (Target, orgcode.Subsystem, *Fault) {
+	bad := func(err error) (Target, orgcode.Subsystem, *Fault) {
+		return Target{}, orgcode.Subsystem{}, x.fault(atProvider, "bad_request", err)
+	}
+	if !slices.Contains(methods, req.Method) {
+		return Target{}, orgcode.Subsystem{}, x.fault(atProvider, "invalid_http_method", nil)
+	}
+	_, path, err := splitURI(req.TargetURI)
+	if err != nil {
+		return bad(err)
+	}
+	t, err := ParseTarget("x1", path)
+	if err != nil {
+		return bad(err)
+	}
+	if t.String("x1") != path {
+		return bad(errors.New("the target is not in canonical form")) // a peer signs the canonical form only
+	}
+	x.msg.Service, x.msg.Path = t.Service.String(), maskDigits(t.Path.String())
+	for _, h := range hopHeaders {
+		if h != "Host" && h != "Content-Length" && h != "User-Agent" && len(req.Header.Values(h)) > 0 {
+			return bad(fmt.Errorf("header %s does not cross the link", h))
+		}
+	}
+	client, err := orgcode.ParseSubsystem(req.Header.Get(HeaderClient))
+	if err != nil {
+		return Target{}, client, x.fault(atProvider, "invalid_client_identifier", err)
+	}
+	if x.msg.ExchangeID == "" || x.msg.RequestID == "" || len(x.msg.ExchangeID) > 256 || len(x.msg.RequestID) > 64 {
+		return Target{}, client, x.fault(atProvider, "missing_header", nil)
+	}
+	x.msg.Activity, _ = ParsePurpose(req.Header.Get(HeaderPurpose))
+	x.msg.Dossier = req.Header.Get(HeaderIssue)
+	return t, client, nil
+}
+
+// authenticate ties four things together: the channel key, the node it belongs to, the subsystem that node may speak
+// for, and the signing key of that same node.
+func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem) (signed, *Fault) {
+	s := x.s
+	if s.opt.Directory.State().Level == "expired" {
+		return signed{}, x.fault(atProvider, "global_conf_outdated", nil)
+	}
+	hosts := s.opt.Directory.Hosts(client)
+	i := slices.IndexFunc(hosts, func(p Peer) bool { return p.TLSKeyID == req.PeerKeyID })
+	if i < 0 || req.PeerKeyID == "" {
+		return signed{}, x.fault(atProvider, "ssl_authentication_failed", fmt.Errorf("the channel's key does not belong to a node of %s", client))
+	}
+	x.peer = hosts[i]
+	sig, err := sigMessage{req: req, header: req.Header}.verify(req.Body, func(id string) (ed25519.PublicKey, error) {
+		return s.keyOf(id, x.peer.ServerID)
+	}, s.now())
+	if err != nil {
+		return signed{}, x.fault(atProvider, "signature_verification", err)
+	}
+	return sig, nil
+}
+
+// authorise finds the service and applies the rules and the demand for a purpose. Metadata services have no rules
+// of their own: what they tell depends on the caller.
+func (x *exchangeState) authorise(t Target, client orgcode.Subsystem) (offer, http.Handler, *Fault) {
+	s := x.s
+	if t.Service.Owner().MemberID() != s.member || !s.Hosts(t.Service.Owner()) {
+		return offer{}, nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
+	}
+	if slices.Contains(reservedCodes, t.Service.Code) {
+		h, code := s.metadata(t, client)
+		if code != "" {
+			return offer{}, nil, x.fault(atProvider, code, nil, "service", t.Service.String())
+		}
+		return offer{}, h, nil
+	}
+	o, ok := s.offered(t.Service)
+	s.mu.RLock()
+	rules := s.rules
+	s.mu.RUnlock()
+	if !ok {
+		return offer{}, nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
+	}
+	allowed, activityOnly := rules.allows(client.String(), t.Service, x.msg.Method, t.Path.Decoded(), x.msg.Activity)
+	if !allowed && !activityOnly {
+		return o, nil, x.fault(atProvider, "access_denied", nil, "service", t.Service.String())
+	}
+	if o.Personal && (x.msg.Activity == "" || x.msg.Dossier == "" && x.entry.Basis == "") {
+		return o, nil, x.fault(atProvider, "purpose_required", nil, "service", t.Service.String())
+	}
+	if !allowed {
+		return o, nil, x.fault(atProvider, "access_denied", errors.New("the activity is not one the rule names"), "service", t.Service.String())
+	}
+	return o, o.handler, nil
+}
+
+// dispatch calls the service behind the exchange.
+func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target, client orgcode.Subsystem, o offer, h http.Handler) (*WireResponse, *Fault) {
+	if ms, err := strconv.ParseInt(req.Header.Get(HeaderDeadline), 10, 64); err == nil {
+		left := time.UnixMilli(ms).Sub(x.s.now())
+		if left <= 0 {
+			return nil, x.fault(atProvider, "deadline_exceeded", nil)
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, left)
+		defer cancel()
+	}
+	ctx = reqctx.WithRequestID(ctx, x.msg.RequestID)
+	ctx = reqctx.WithPrincipal(ctx, reqctx.Principal{Kind: reqctx.System, ID: client.String()})
+	ctx = reqctx.WithCaller(ctx, reqctx.Caller{
+		Subsystem: client.String(), Member: client.MemberID(), Agency: client.Member, Name: x.s.memberName(client.MemberID(), "vi"),
+		Service: t.Service.String(), ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID, UserID: req.Header.Get(HeaderUserID),
+		Activity: x.msg.Activity, Basis: x.entry.Basis, Dossier: x.msg.Dossier,
+	})
+	hr, err := http.NewRequestWithContext(ctx, req.Method, "http://service.internal/", bytes.NewReader(req.Body))
+	if err != nil {
+		return nil, x.fault(atProvider, "bad_request", err)
+	}
+	path, raw := t.Path.Decoded(), t.Path.String()
+	if path == "" {
+		path, raw = "/", "/" // a handler always sees a path; X-Road's empty one is the service itself
+	}
+	hr.URL = &url.URL{Path: path, RawPath: raw, RawQuery: t.Query}
+	hr.RequestURI = raw
+	hr.Header = endToEnd(req.Header)
+	for _, name := range []string{HeaderClient, HeaderID, HeaderRequestID, HeaderIssue, HeaderUserID, HeaderPurpose} {
+		if v := req.Header.Get(name); v != "" {
+			hr.Header.Set(name, v)
+		}
+	}
+	rec := newRecorder()
+	if err := x.serve(ctx, h, rec, hr); err != nil {
+		return nil, x.fault(atProvider, "service_failed.internal_error", err, "service", t.Service.String())
+	}
+	if rec.tooLarge {
+		return nil, x.fault(atProvider, "service_failed.invalid_body", errAnswerTooLarge, "service", t.Service.String())
+	}
+	if ctx.Err() != nil {
+		return nil, x.fault(atProvider, "deadline_exceeded", ctx.Err())
+	}
+	rec.WriteHeader(http.StatusOK)
+	resp := &WireResponse{Status: rec.status, Header: endToEnd(rec.header), Body: rec.body.Bytes()}
+	resp.Header.Set(HeaderHash, RequestHash(req.Method, "/r1"+strings.TrimPrefix(t.String("x1"), "/x1"), req.Header, req.Body))
+	return resp, nil
+}
+
+// serve runs the handler; a panic in a service is that service's failure, not the node's.
+func (x *exchangeState) serve(ctx context.Context, h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.s.opt.Logger.ErrorContext(ctx, "service panicked", slog.String("service", x.msg.Service), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			err = errors.New("the service panicked")
+		}
+	}()
+	h.ServeHTTP(w, r)
+	return nil
+}
+
+// finish signs and logs a response before it leaves.
+func (x *exchangeState) finish(ctx context.Context, req *WireRequest, resp *WireResponse, outcome string) (*WireResponse, *Fault) {
+	s := x.s
+	service := x.msg.Service
+	resp.Header.Set(HeaderID, x.msg.ExchangeID)
+	resp.Header.Set(HeaderClient, req.Header.Get(HeaderClient))
+	resp.Header.Set(HeaderService, service)
+	resp.Header.Set(HeaderRequestID, x.msg.RequestID)
+	resp.Header.Set(HeaderLevel, s.opt.Directory.State().Level)
+	sig, err := sigMessage{req: req, resp: resp, header: resp.Header}.sign(resp.Body, s.opt.Signing, s.keyID, s.now())
+	if err != nil {
+		return nil, x.fault(atProvider, "cannot_sign", err)
+	}
+	x.msg.Status, x.msg.ResponseSize, x.msg.Outcome = resp.Status, int64(len(resp.Body)), outcome
+	if f := x.logResponse(ctx, resp, sig, outcome, false); f != nil {
+		return nil, f
+	}
+	return resp, nil
+}
+
+// refuse turns a fault into a response: signed and logged when the sender was known, plain when even signing fails.
+func (x *exchangeState) refuse(ctx context.Context, req *WireRequest, f *Fault) *WireResponse {
+	x.s.opt.Logger.WarnContext(ctx, "exchange refused", slog.String("fault", f.Type), slog.String("fault_id", f.ID),
+		slog.String("service", x.msg.Service), slog.String("client", x.msg.Client), slog.String("peer", x.peer.ServerID), slog.String("cause", f.err.Error()))
+	resp := &WireResponse{Status: f.Status(true), Header: http.Header{}, Body: f.JSON()}
+	resp.Header.Set("Content-Type", "application/json;charset=utf-8")
+	resp.Header.Set(HeaderError, f.Type)
+	x.msg.Outcome = f.Type
+	if req.Header.Get("Signature") == "" || x.msg.Service == "" {
+		return resp
+	}
+	if x.logged && f.Code() != "logging_failed" {
+		if signedResp, f2 := x.finish(ctx, req, resp, f.Type); f2 == nil {
+			return signedResp
+		}
+		// The refusal could not be logged. It gives nothing away, so it is sent all the same, signed.
+	}
+	for name, v := range map[string]string{HeaderID: x.msg.ExchangeID, HeaderService: x.msg.Service, HeaderRequestID: x.msg.RequestID} {
+		resp.Header.Set(name, v)
+	}
+	if _, err := (sigMessage{req: req, resp: resp, header: resp.Header}).sign(resp.Body, x.s.opt.Signing, x.s.keyID, x.s.now()); err != nil {
+		resp.Header.Del("Signature")
+	}
+	return resp
+}
+
+func (s *Service) memberName(id, lang string) string {
+	for _, m := range s.opt.Directory.Members() {
+		if m.ID == id {
+			return m.Name[lang]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,109 @@
+package exchange
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"truc/internal/orgcode"
+)
+
+// Rule lets one subsystem use one service of this node. Everything not allowed by a rule is refused (spec D11).
+type Rule struct {
+	// Consumer is the subsystem, "VN/GOV/H36/onestop".
+	Consumer string `json:"consumer" yaml:"consumer"`
+	// Service is "population/person" or the full identifier.
+	Service string `json:"service" yaml:"service"`
+	// Methods are HTTP methods; "*" or none means all.
+	Methods []string `json:"methods" yaml:"methods"`
+	// Path is a pattern of spec §3.2; empty means "**".
+	Path string `json:"path" yaml:"path"`
+	// Activities are the purposes for which the call is allowed; none means any.
+	Activities []string `json:"activities" yaml:"activities"`
+	// Basis is the legal basis of the permission, for people to read.
+	Basis string `json:"basis" yaml:"basis"`
+}
+
+type ruleSet struct {
+	rules    []Rule
+	compiled []compiledRule
+}
+
+type compiledRule struct {
+	consumer, service string // service: "subsystem/code"
+	methods           []string
+	path              pattern
+	activities        []string
+}
+
+func compileRules(rules []Rule) (*ruleSet, error) {
+	rs := &ruleSet{rules: slices.Clone(rules)}
+	for i, r := range rules {
+		if _, err := orgcode.ParseSubsystem(r.Consumer); err != nil {
+			return nil, fmt.Errorf("rule %d: %w", i+1, err)
+		}
+		code := r.Service
+		if id, err := orgcode.ParseService(r.Service); err == nil {
+			code = id.Subsystem + "/" + id.Code
+		} else if strings.Count(code, "/") != 1 {
+			return nil, fmt.Errorf("rule %d: service %q is neither subsystem/service nor a full identifier", i+1, r.Service)
+		}
+		path := r.Path
+		if path == "" {
+			path = "**"
+		}
+		p, err := compilePattern(path)
+		if err != nil {
+			return nil, fmt.Errorf("rule %d: %w", i+1, err)
+		}
+		c := compiledRule{consumer: r.Consumer, service: code, path: p, activities: r.Activities}
+		if !slices.Contains(r.Methods, "*") {
+			c.methods = r.Methods
+		}
+		rs.compiled = append(rs.compiled, c)
+	}
+	return rs, nil
+}
+
+// allows reports whether some rule lets the consumer make this call, and whether one would but for the activity.
+func (rs *ruleSet) allows(consumer string, service orgcode.Service, method, path, activity string) (ok, activityOnly bool) {
+	code := service.Subsystem + "/" + service.Code
+	for _, c := range rs.compiled {
+		if c.consumer != consumer || c.service != code || len(c.methods) > 0 && !slices.Contains(c.methods, method) || !c.path.match(path) {
+			continue
+		}
+		if len(c.activities) == 0 || slices.Contains(c.activities, activity) {
+			return true, false
+		}
+		activityOnly = true
+	}
+	return false, activityOnly
+}
+
+// reaches reports whether some rule lets the consumer use the service at all.
+func (rs *ruleSet) reaches(consumer string, service orgcode.Service) bool {
+	code := service.Subsystem + "/" + service.Code
+	return slices.ContainsFunc(rs.compiled, func(c compiledRule) bool { return c.consumer == consumer && c.service == code })
+}
+
+// endpoints returns what the rules let the consumer call of a service.
+func (rs *ruleSet) endpoints(consumer string, service orgcode.Service) []Endpoint {
+	code := service.Subsystem + "/" + service.Code
+	var out []Endpoint
+	for i, c := range rs.compiled {
+		if c.consumer != consumer || c.service != code {
+			continue
+		}
+		path := rs.rules[i].Path
+		if path == "" {
+			path = "**"
+		}
+		if len(c.methods) == 0 {
+			out = append(out, Endpoint{Method: "*", Path: path})
+		}
+		for _, m := range c.methods {
+			out = append(out, Endpoint{Method: m, Path: path})
+		}
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package exchange
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"truc/internal/orgcode"
+)
+
+// Options are what a [Service] is made of. All fields are needed unless said otherwise.
+type Options struct {
+	// ServerID is this node, "VN/GOV/H36/node1".
+	ServerID string
+	// Subsystems are those this node hosts, "VN/GOV/H36/onestop".
+	Subsystems []string
+	// Signing is the Ed25519 key the directory names for this node.
+	Signing   crypto.Signer
+	Directory Directory
+	Carrier   Carrier
+	Log       Log
+	Store     Store
+	// Seal is a 32-byte key that hides person ids inside log entries (spec §4.5). Losing it makes those ids, and so
+	// the signatures that cover them, unverifiable; that is also how they are erased.
+	Seal []byte
+	Now  func() time.Time
+	// Logger is where faults go that have no one to return to.
+	Logger *slog.Logger
+}
+
+// Service is a node's exchange: both roles. It is safe for concurrent use.
+type Service struct {
+	opt    Options
+	keyID  string
+	member string
+	seal   sealer
+	replay *replaySet
+	index  indexQueue
+
+	mu     sync.RWMutex // guards offers and rules
+	offers map[string]offer
+	rules  *ruleSet
+}
+
+type offer struct {
+	Offered
+	handler http.Handler
+}
+
+// New checks the options and returns a service that refuses everything until rules and offers are set.
+func New(opt Options) (*Service, error) {
+	pub, ok := opt.Signing.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, errors.New("exchange: the signing key is not Ed25519")
+	}
+	i := strings.LastIndexByte(opt.ServerID, '/')
+	if strings.Count(opt.ServerID, "/") != 3 {
+		return nil, fmt.Errorf("exchange: server id %q has not four segments", opt.ServerID)
+	}
+	for _, sub := range opt.Subsystems {
+		p, err := orgcode.ParseSubsystem(sub)
+		if err != nil {
+			return nil, fmt.Errorf("exchange: %w", err)
+		}
+		if p.MemberID() != opt.ServerID[:i] {
+			return nil, fmt.Errorf("exchange: subsystem %s is not one of member %s", sub, opt.ServerID[:i])
+		}
+	}
+	if opt.Directory == nil || opt.Carrier == nil || opt.Log == nil || opt.Store == nil || opt.Now == nil || opt.Logger == nil {
+		return nil, errors.New("exchange: options are incomplete")
+	}
+	seal, err := newSealer(opt.Seal)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		opt: opt, keyID: KeyID(pub), member: opt.ServerID[:i], seal: seal, offers: map[string]offer{},
+		replay: newReplaySet(2*freshness, maxReplay), rules: &ruleSet{},
+	}, nil
+}
+
+// ServerID returns this node's identifier.
+func (s *Service) ServerID() string { return s.opt.ServerID }
+
+// Hosts reports whether this node speaks for a subsystem.
+func (s *Service) Hosts(sub orgcode.Subsystem) bool {
+	return slices.Contains(s.opt.Subsystems, sub.String())
+}
+
+// reservedCodes are metadata services (X-Road); no agency may offer a service under these names.
+var reservedCodes = []string{"listClients", "listMethods", "allowedMethods", "getOpenAPI", "getWsdl",
+	"getSecurityServerOperationalData", "getSecurityServerHealthData", "getSecurityServerMetrics"}
+
+// Offer registers a handler for a service of this node; code is "population/person". The handler sees the
+// service path as its URL path and the caller in reqctx.
+func (s *Service) Offer(code string, o Offering, h http.Handler) error {
+	id, err := orgcode.ParseService(s.member + "/" + code)
+	if err != nil {
+		return err
+	}
+	if !s.Hosts(id.Owner()) {
+		return fmt.Errorf("exchange: this node does not host %s", id.Owner())
+	}
+	if slices.Contains(reservedCodes, id.Code) {
+		return fmt.Errorf("exchange: service code %q is reserved", id.Code)
+	}
+	for _, e := range o.Endpoints {
+		if _, err := compilePattern(e.Path); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, dup := s.offers[id.String()]; dup {
+		return fmt.Errorf("exchange: service %s is offered twice", id)
+	}
+	s.offers[id.String()] = offer{Offered: Offered{ID: id, Offering: o}, handler: h}
+	return nil
+}
+
+// Offers lists what this node offers, sorted by identifier.
+func (s *Service) Offers() []Offered {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]Offered, 0, len(s.offers))
+	for _, o := range s.offers {
+		out = append(out, o.Offered)
+	}
+	slices.SortFunc(out, func(a, b Offered) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+	return out
+}
+
+// SetRules replaces the access rules; they hold from the next request on. A rule that cannot be read refuses them all.
+func (s *Service) SetRules(rules []Rule) error {
+	rs, err := compileRules(rules)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules = rs
+	return nil
+}
+
+// Rules returns the access rules in force.
+func (s *Service) Rules() []Rule {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.rules.rules)
+}
+
+func (s *Service) offered(id orgcode.Service) (offer, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	o, ok := s.offers[id.String()]
+	return o, ok
+}
+
+func (s *Service) now() time.Time { return s.opt.Now().UTC().Truncate(time.Microsecond) }
