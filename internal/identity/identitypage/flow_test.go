@@ -1,6 +1,7 @@
 package identitypage_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -457,15 +458,26 @@ func TestTamperedTokens(t *testing.T) {
 	}
 }
 
-// TestWrongNonce gives the node a genuine token of another attempt.
+// TestWrongNonce gives the node the genuine and complete answer of another attempt: only the nonce tells.
 func TestWrongNonce(t *testing.T) {
 	w := newWorld(t)
-	var stolen string
-	w.tamper = changeToken(t, func(raw string) string { stolen = raw; return "" })
-	w.get(w.authorizeAt("citizen", "/my", "an"))
-	w.tamper = changeToken(t, func(string) string { return stolen })
-	if a := w.get(w.authorizeAt("citizen", "/my", "c01")); stolen == "" || a.status != http.StatusForbidden {
-		t.Errorf("token of another attempt = %d %s; want 403", a.status, a.location)
+	var stolen []byte
+	w.tamper = func(resp *http.Response) error {
+		if !strings.HasSuffix(resp.Request.URL.Path, "/token") {
+			return nil
+		}
+		var err error
+		if stolen == nil {
+			stolen, err = io.ReadAll(resp.Body)
+		}
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(stolen)), int64(len(stolen))
+		return err
+	}
+	if a := w.get(w.authorizeAt("citizen", "/my", "an")); a.location != w.node.URL+"/my" {
+		t.Fatalf("first attempt = %d %s", a.status, a.location)
+	}
+	if a := w.get(w.authorizeAt("citizen", "/my", "c01")); a.status != http.StatusForbidden {
+		t.Errorf("answer of another attempt = %d %s; want 403", a.status, a.location)
 	}
 }
 
