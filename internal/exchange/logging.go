@@ -183,6 +183,8 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	// Slow exchanges end after faster ones that began later, so a crash may leave gaps below the highest index.
+	from = max(0, from-maxIndexQueue)
 	var rows []Message
 	open := map[string]int{} // role and request id → position in rows
 	for i := from; i < s.opt.Log.Size(); i++ {

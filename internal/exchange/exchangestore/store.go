@@ -1,0 +1,210 @@
+// Package exchangestore keeps the rebuildable index of the exchange log, and the API keys of the edge, in SQL.
+package exchangestore
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"truc/internal/errs"
+	"truc/internal/exchange"
+	"truc/internal/storage"
+)
+
+// Migrations holds the tables of this package.
+//
+//go:embed migrations/*.sql
+var Migrations embed.FS
+
+// Store implements [exchange.Store] and [exchange.KeyStore].
+type Store struct {
+	DB *storage.DB
+}
+
+const columns = `seq, role, request_id, exchange_id, client, service, method, path, status, outcome, at, duration,
+	request_index, response_index, request_size, response_size, activity, dossier`
+
+// Record implements [exchange.Store]. A row that was rebuilt from half an exchange is completed, never emptied.
+func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
+	defer errs.Wrap(&err, "index %d messages", len(ms))
+	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
+		for _, m := range ms {
+			_, err := tx.ExecContext(ctx, `INSERT INTO exchange_message (role, request_id, exchange_id, client, service, method, path, status, outcome, at,
+					duration, request_index, response_index, request_size, response_size, activity, dossier)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+				ON CONFLICT (role, request_id) DO UPDATE SET status = excluded.status, outcome = excluded.outcome, duration = excluded.duration,
+					response_index = excluded.response_index, response_size = excluded.response_size
+				WHERE exchange_message.response_index < excluded.response_index`,
+				m.Role, m.RequestID, m.ExchangeID, m.Client, m.Service, m.Method, m.Path, int64(m.Status), m.Outcome, storage.Micros(m.At),
+				m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Recent implements [exchange.Store].
+func (s *Store) Recent(ctx context.Context, f exchange.Filter) ([]exchange.Message, error) {
+	var where []string
+	var args []any
+	add := func(cond string, v any) {
+		args = append(args, v)
+		where = append(where, fmt.Sprintf(cond, len(args)))
+	}
+	if f.Role != "" {
+		add("role = $%d", f.Role)
+	}
+	if f.Client != "" {
+		add("client = $%d", f.Client)
+	}
+	if f.Service != "" {
+		add("service = $%d", f.Service)
+	}
+	if f.Faults {
+		add("outcome <> $%d", "ok")
+	}
+	if f.Before > 0 {
+		add("seq < $%d", f.Before)
+	}
+	cond := ""
+	if len(where) > 0 {
+		cond = " WHERE " + strings.Join(where, " AND ")
+	}
+	if f.Limit <= 0 || f.Limit > 500 {
+		f.Limit = 100
+	}
+	args = append(args, int64(f.Limit))
+	return s.list(ctx, fmt.Sprintf(`SELECT %s FROM exchange_message%s ORDER BY seq DESC LIMIT $%d`, columns, cond, len(args)), args...)
+}
+
+// ByExchange implements [exchange.Store].
+func (s *Store) ByExchange(ctx context.Context, exchangeID string) ([]exchange.Message, error) {
+	return s.list(ctx, `SELECT `+columns+` FROM exchange_message WHERE exchange_id = $1 ORDER BY seq LIMIT 200`, exchangeID)
+}
+
+func (s *Store) list(ctx context.Context, query string, args ...any) ([]exchange.Message, error) {
+	rows, err := s.DB.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []exchange.Message
+	for rows.Next() {
+		var m exchange.Message
+		var status, at, duration int64
+		if err := rows.Scan(&m.Seq, &m.Role, &m.RequestID, &m.ExchangeID, &m.Client, &m.Service, &m.Method, &m.Path, &status, &m.Outcome, &at, &duration,
+			&m.RequestIndex, &m.ResponseIndex, &m.RequestSize, &m.ResponseSize, &m.Activity, &m.Dossier); err != nil {
+			return nil, err
+		}
+		m.Status, m.At, m.Duration = int(status), storage.Time(at), time.Duration(duration)*time.Microsecond
+		out = append(out, m)
+	}
+	return out, rows.Err()
+}
+
+// Stats implements [exchange.Store].
+func (s *Store) Stats(ctx context.Context, since time.Time) ([]exchange.Count, error) {
+	rows, err := s.DB.QueryContext(ctx, `SELECT role, service, outcome, COUNT(*) FROM exchange_message WHERE at >= $1
+		GROUP BY role, service, outcome ORDER BY role, service, outcome`, storage.Micros(since))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []exchange.Count
+	for rows.Next() {
+		var c exchange.Count
+		if err := rows.Scan(&c.Role, &c.Service, &c.Outcome, &c.N); err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// Indexed implements [exchange.Store].
+func (s *Store) Indexed(ctx context.Context) (int64, error) {
+	var a, b int64
+	err := s.DB.QueryRowContext(ctx, `SELECT COALESCE(MAX(request_index), -1), COALESCE(MAX(response_index), -1) FROM exchange_message`).Scan(&a, &b)
+	return max(a, b) + 1, err
+}
+
+// RequestIDs implements [exchange.Store].
+func (s *Store) RequestIDs(ctx context.Context, since time.Time) ([]string, error) {
+	rows, err := s.DB.QueryContext(ctx, `SELECT request_id FROM exchange_message WHERE role = $1 AND at >= $2`, exchange.RoleProvider, storage.Micros(since))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
+
+// AddKey implements [exchange.KeyStore].
+func (s *Store) AddKey(ctx context.Context, k exchange.APIKey) error {
+	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO exchange_apikey (id, hash, subsystem, label, created_at, created_by, revoked_at)
+			VALUES ($1, $2, $3, $4, $5, $6, 0)`, k.ID, k.Hash, k.Subsystem, k.Label, storage.Micros(k.CreatedAt), k.CreatedBy)
+		if storage.IsDuplicate(err) {
+			return errs.E(errs.Conflict, "exchange.key_exists", err)
+		}
+		return err
+	})
+}
+
+// KeyByHash implements [exchange.KeyStore].
+func (s *Store) KeyByHash(ctx context.Context, hash string) (exchange.APIKey, error) {
+	k := exchange.APIKey{Hash: hash}
+	var created int64
+	err := s.DB.QueryRowContext(ctx, `SELECT id, subsystem, label, created_at, created_by FROM exchange_apikey WHERE hash = $1 AND revoked_at = 0`, hash).
+		Scan(&k.ID, &k.Subsystem, &k.Label, &created, &k.CreatedBy)
+	if storage.IsNoRows(err) {
+		return k, errs.E(errs.NotFound, "exchange.key_unknown", err)
+	}
+	k.CreatedAt = storage.Time(created)
+	return k, err
+}
+
+// Keys implements [exchange.KeyStore].
+func (s *Store) Keys(ctx context.Context) ([]exchange.APIKey, error) {
+	rows, err := s.DB.QueryContext(ctx, `SELECT id, hash, subsystem, label, created_at, created_by, revoked_at FROM exchange_apikey ORDER BY created_at, id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []exchange.APIKey
+	for rows.Next() {
+		var k exchange.APIKey
+		var created, revoked int64
+		if err := rows.Scan(&k.ID, &k.Hash, &k.Subsystem, &k.Label, &created, &k.CreatedBy, &revoked); err != nil {
+			return nil, err
+		}
+		k.CreatedAt, k.RevokedAt = storage.Time(created), storage.Time(revoked)
+		out = append(out, k)
+	}
+	return out, rows.Err()
+}
+
+// RevokeKey implements [exchange.KeyStore].
+func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
+	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
+		r, err := tx.ExecContext(ctx, `UPDATE exchange_apikey SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, storage.Micros(at), id)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return errs.E(errs.NotFound, "exchange.key_unknown", err)
+		}
+		return nil
+	})
+}

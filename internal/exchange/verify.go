@@ -1,0 +1,186 @@
+package exchange
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"truc/internal/translog"
+)
+
+// Trust tells a verifier whose keys to believe; the directory document of the package, once it has been verified
+// against a known fingerprint, is one source.
+type Trust struct {
+	// Key returns a signing key by its id.
+	Key func(keyID string) (Key, error)
+	// LogKey returns the verifier key of a node's log.
+	LogKey func(serverID string) (string, error)
+}
+
+// Verdict is the outcome of one check.
+type Verdict string
+
+// The verdicts. NotProvided means that the package lacks what the check needs, which proves nothing either way.
+const (
+	Good        Verdict = "good"
+	Bad         Verdict = "bad"
+	NotProvided Verdict = "not_provided"
+)
+
+// EntryReport is what was found about one entry.
+type EntryReport struct {
+	Index           int64
+	Role, Direction string
+	Client, Service string
+	Outcome         string
+	At              time.Time
+	Signer          string
+	// Inclusion: the entry is in the log. Signature: the signer signed what the entry says.
+	Inclusion, Signature Verdict
+	// Reason explains the first verdict that is not good.
+	Reason string
+}
+
+// EvidenceReport is the outcome of [VerifyEvidence].
+type EvidenceReport struct {
+	ExchangeID string
+	Node       string
+	Entries    []EntryReport
+	// OK is set when there are entries and every check of each is good.
+	OK bool
+}
+
+// VerifyEvidence checks a package offline: every entry is in the log of the node, under a key the trust names for that
+// node, and every signature is by a key of the network and says what the entry says.
+func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
+	p, err := OpenEvidence(b)
+	if err != nil {
+		return nil, err
+	}
+	r := &EvidenceReport{ExchangeID: p.ExchangeID, Node: p.Node, OK: len(p.items) > 0}
+	requests := map[string]*Entry{} // role and request id → request entry
+	logKey, logErr := trust.LogKey(p.Node)
+	for _, it := range p.items {
+		er := EntryReport{Index: it.Index, Inclusion: Good, Signature: Good}
+		e, err := decodeEntry(it.entry)
+		if err != nil {
+			er.Inclusion, er.Signature, er.Reason = Bad, Bad, err.Error()
+			r.Entries, r.OK = append(r.Entries, er), false
+			continue
+		}
+		er.Role, er.Direction, er.Client, er.Service, er.Outcome = e.Role, e.Direction, e.Client, e.Service, e.Outcome
+		er.At = time.UnixMicro(e.At).UTC()
+		if err := checkInclusion(it, e, p, logKey, logErr); err != nil {
+			er.Inclusion, er.Reason = Bad, err.Error()
+		}
+		if e.Direction == directionRequest {
+			requests[e.Role+e.RequestID] = e
+		}
+		er.Signer, er.Signature, err = checkEntrySignature(e, it.Person, requests[e.Role+e.RequestID], trust)
+		if err != nil && er.Reason == "" {
+			er.Reason = err.Error()
+		}
+		r.OK = r.OK && er.Inclusion == Good && er.Signature == Good
+		r.Entries = append(r.Entries, er)
+	}
+	return r, nil
+}
+
+func checkInclusion(it packageItem, e *Entry, p *Package, logKey string, logErr error) error {
+	if logErr != nil {
+		return logErr
+	}
+	v, err := translog.VerifyReceipt(it.entry, it.receipt, logKey)
+	if err != nil {
+		return err
+	}
+	if v.Index != it.Index || e.Node != p.Node || e.ExchangeID != p.ExchangeID {
+		return errors.New("the entry is not the one the manifest names")
+	}
+	return nil
+}
+
+// checkEntrySignature checks that the signature is genuine and that the entry's fields are those that were signed.
+func checkEntrySignature(e *Entry, person string, req *Entry, trust Trust) (signer string, v Verdict, err error) {
+	if e.Signature == "" {
+		return "", NotProvided, errors.New("no signed answer was received: " + e.Outcome)
+	}
+	base := e.Base
+	if e.User != "" {
+		if person == "" {
+			return "", NotProvided, errors.New("the person's id is sealed and was not exported")
+		}
+		base = restoreUser(base, person)
+	}
+	key, err := trust.Key(e.KeyID)
+	if err != nil {
+		return "", Bad, err
+	}
+	sig, err := base64.StdEncoding.DecodeString(e.Signature)
+	if err != nil || len(sig) != ed25519.SignatureSize || !ed25519.Verify(key.Public, []byte(base), sig) {
+		return key.ServerID, Bad, errors.New("the signature does not match")
+	}
+	// The consumer's node signs requests, the provider's answers.
+	want := e.Node
+	if (e.Role == RoleConsumer) != (e.Direction == directionRequest) {
+		want = e.Peer
+	}
+	if key.ServerID != want {
+		return key.ServerID, Bad, fmt.Errorf("signed by %s, want %s", key.ServerID, want)
+	}
+	if err := e.agrees(base, req); err != nil {
+		return key.ServerID, Bad, err
+	}
+	return key.ServerID, Good, nil
+}
+
+// agrees compares the entry's fields with the signed base.
+func (e *Entry) agrees(base string, req *Entry) error {
+	lines := map[string]string{}
+	for l := range strings.SplitSeq(base, "\n") {
+		name, value, ok := strings.Cut(l, ": ")
+		if !ok {
+			return errors.New("the signature base cannot be read")
+		}
+		if _, dup := lines[name]; dup {
+			return fmt.Errorf("component %s twice", name)
+		}
+		lines[name] = value
+	}
+	activity, basis := ParsePurpose(lines[`"truc-purpose"`])
+	want := map[string]string{`"x-road-id"`: e.ExchangeID}
+	uri := ""
+	if e.Direction == directionRequest {
+		uri = lines[`"@target-uri"`]
+		want[`"@method"`], want[`"x-road-client"`], want[`"x-road-request-id"`] = e.Method, e.Client, e.RequestID
+		want[`"content-digest"`] = e.RequestDigest
+		if lines[`"x-road-issue"`] != e.Dossier || activity != e.Activity || basis != e.Basis {
+			return errors.New("the purpose is not the one that was signed")
+		}
+	} else {
+		uri = lines[`"@target-uri";req`]
+		want[`"@method";req`], want[`"x-road-service"`], want[`"content-digest"`] = e.Method, e.Service, e.ResponseDigest
+		want[`"content-digest";req`], want[`"@status"`] = e.RequestDigest, strconv.Itoa(e.Status)
+		if req == nil {
+			return errors.New("the request's entry is missing")
+		}
+		want[`"signature";req;key="x1"`] = ":" + req.Signature + ":"
+		if typ := lines[`"x-road-error"`]; typ != e.Outcome && (typ != "" || e.Outcome != "ok") {
+			return errors.New("the outcome is not the one that was signed")
+		}
+	}
+	for name, v := range want {
+		if lines[name] != v {
+			return fmt.Errorf("%s is %q in the entry, %q was signed", name, v, lines[name])
+		}
+	}
+	_, path, err := splitURI(uri)
+	if err != nil || path != e.Path || !strings.HasPrefix(path, "/x1/"+e.Service) {
+		return errors.New("the target is not the one that was signed")
+	}
+	return nil
+}
