@@ -1,0 +1,35 @@
+package sign
+
+import (
+	"context"
+	"encoding/asn1"
+	"strings"
+
+	"truc/internal/errs"
+)
+
+var oidTitle = asn1.ObjectIdentifier{2, 5, 4, 12}
+
+// isTestMark reports whether an organisational unit says that a certificate is for tests, as the development
+// authority writes it (pki.TestMark).
+func isTestMark(unit string) bool { return strings.HasPrefix(unit, "TEST ") }
+
+// DetachedOptions says who signs a file and how.
+type DetachedOptions struct {
+	Identity          Identity
+	Timestamper       Timestamper // nil makes a signature without time-stamp
+	TimestampOptional bool
+}
+
+// SignDetached returns a detached CMS signature (CAdES baseline, .p7s in DER) over data.
+func SignDetached(ctx context.Context, data []byte, opt DetachedOptions) (p7s []byte, err error) {
+	defer errs.Wrap(&err, "sign file")
+	return buildCMS(opt.Identity, cmsContent{typ: oidData, digest: hashBytes(data), stamp: stampWith(ctx, opt.Timestamper, opt.TimestampOptional)})
+}
+
+// VerifyDetached checks a detached CMS signature over data. A signature that cannot be read is reported as broken.
+func VerifyDetached(data, p7s []byte, opt VerifyOptions) Report {
+	r := Report{Order: 1, Coverage: CoverWhole}
+	r.checkCMS(p7s, hashBytes(data), true, opt)
+	return r
+}
