@@ -116,10 +116,11 @@ func (fm *Form) PrevPage(f Facts, before string) *Page { return fm.step(f, befor
 // VisibleFields returns the fields of a page that the answers show.
 func (fm *Form) VisibleFields(p *Page, f Facts) []*Field { return fm.visibleFields(p, f) }
 
-// ReadPage parses the controls of a page. Problems are about what cannot be read (no such day, no number);
-// [Form.ValidatePage] says what is missing or out of bounds.
-func (fm *Form) ReadPage(p *Page, values url.Values) (Answers, []FieldProblem) {
-	return fm.readPage(p, values)
+// ReadPage parses the controls of a page into a patch for [Answers.Merge]. Problems are about what cannot be read
+// (no such day, no number); [Form.ValidatePage] says what is missing or out of bounds. Locked fields are never
+// read, and questions that the new answers hide are removed.
+func (fm *Form) ReadPage(p *Page, f Facts, values url.Values) (Answers, []FieldProblem) {
+	return fm.readPage(p, f, values)
 }
 
 // ValidatePage checks the visible fields of a page.
@@ -131,3 +132,13 @@ func (fm *Form) Validate(f Facts) []FieldProblem { return fm.validateAll(f) }
 // Clean returns the answers without those that no visible field asks for, so that a changed mind leaves nothing
 // behind that nobody has seen.
 func (fm *Form) Clean(f Facts) Answers { return fm.clean(f) }
+
+// Locked reports whether a register filled the field and the person may not change it; the page shows the value
+// with its source.
+func (f *Field) Locked(facts Facts) bool {
+	if f.Prefill == nil || f.Prefill.Mode != "readonly" || !facts.Prefill[f.Prefill.Group()].OK() {
+		return false
+	}
+	_, ok := facts.Answers.Get(f.Ptr)
+	return ok
+}

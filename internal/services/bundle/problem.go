@@ -12,6 +12,8 @@ type Problem struct {
 	Message, MessageEN string
 	// Hint proposes what to do.
 	Hint, HintEN string
+
+	key string // of messages, for tests
 }
 
 // In returns "file:line: message (hint)" in vi or en.

@@ -1,8 +1,10 @@
 package bundle
 
 import (
+	"errors"
 	"time"
 
+	"truc/internal/errs"
 	"truc/internal/i18n"
 )
 
@@ -178,6 +180,8 @@ type PaperNeed struct {
 	MaxBytes int64
 	MaxFiles int
 	Copies   Copies
+	// Conditional papers depend on answers; Unknown ones on an answer not yet given (then Required is true).
+	Conditional, Unknown bool
 	// KnownByState: the paper is not asked because a register answered (spec §2.10, "✓" on the page).
 	KnownByState bool
 }
@@ -268,4 +272,64 @@ func (p *Procedure) Render(name string, data *DocumentData) ([]byte, error) {
 // RenderText renders a text template, "templates/received.txt".
 func (p *Procedure) RenderText(path string, data *DocumentData) (string, error) {
 	return p.templates.renderText(path, data)
+}
+
+// In reports whether the version takes new dossiers on the day of t in Vietnam.
+func (v Version) In(t time.Time) bool {
+	return !t.Before(v.From) && (v.Until.IsZero() || t.Before(v.Until.AddDate(0, 0, 1)))
+}
+
+// Current returns the latest of the versions that takes new dossiers at t, or nil.
+func Current(versions []*Procedure, t time.Time) *Procedure {
+	var found *Procedure
+	for _, p := range versions {
+		if p.Version.In(t) && (found == nil || p.Version.From.After(found.Version.From)) {
+			found = p
+		}
+	}
+	return found
+}
+
+func (p *Procedure) pickCase(f Facts) (*Case, error) {
+	var found *Case
+	for _, c := range p.Cases {
+		ok, err := p.env.guard(c.When, f)
+		switch {
+		case err != nil:
+			return nil, err
+		case ok && found != nil:
+			return nil, errs.E(errs.Internal, "bundle.case.several", nil, "a", found.ID, "b", c.ID)
+		case ok:
+			found = c
+		}
+	}
+	if found == nil {
+		return nil, errs.E(errs.Invalid, "bundle.case.none", nil)
+	}
+	return found, nil
+}
+
+func (p *Procedure) papers(c *Case, f Facts) ([]PaperNeed, error) {
+	env := p.envOf(c)
+	out := make([]PaperNeed, 0, len(c.Papers))
+	for _, d := range c.Papers {
+		n := PaperNeed{
+			ID: d.ID, Name: d.Name, Hint: d.Hint, Form: d.Form, Accept: d.Accept, MaxBytes: d.MaxBytes,
+			MaxFiles: max(1, d.MaxFiles), Copies: d.Copies, Conditional: !env.constant(d.Required),
+		}
+		ok, err := env.guard(d.Required, f)
+		switch {
+		case errors.Is(err, errUnanswered):
+			n.Required, n.Unknown = true, true
+		case err != nil:
+			return nil, err
+		default:
+			n.Required = ok
+		}
+		if d.KnownBy != "" && f.Prefill[d.KnownBy].OK() {
+			n.Required, n.KnownByState = false, true
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }

@@ -1,5 +1,11 @@
 package bundle
 
+import (
+	"regexp"
+
+	"truc/internal/calendar"
+)
+
 // Duration is an amount of a unit: workingHours, workingDays, calendarDays, months, none.
 type Duration struct {
 	Amount int    `yaml:"amount"`
@@ -64,3 +70,15 @@ type SupplementStage struct {
 	Max      int  `yaml:"max"`
 	Advisory bool `yaml:"advisory"`
 }
+
+// Rule returns the term as the calendar reads it.
+func (t Term) Rule() calendar.Rule {
+	return calendar.Rule{Amount: t.Amount, Unit: calendar.Unit(t.Unit), Count: calendar.Count(t.Count), Cutoff: t.Cutoff}
+}
+
+// Rule returns the duration as the calendar reads it.
+func (d Duration) Rule() calendar.Rule {
+	return calendar.Rule{Amount: d.Amount, Unit: calendar.Unit(d.Unit)}
+}
+
+var warnShape = regexp.MustCompile(`^([1-9][0-9]?%|-[1-9][0-9]{0,2}[hd])$`)
