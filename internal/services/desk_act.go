@@ -237,7 +237,7 @@ func fillForm(form *bundle.Form, e *Event, values url.Values) error {
 	answers := bundle.Answers{}
 	var problems []bundle.FieldProblem
 	for _, page := range form.Pages {
-		patch, bad := form.ReadPage(page, values)
+		patch, bad := form.ReadPage(page, bundle.Facts{Answers: answers}, values)
 		problems = append(problems, bad...)
 		answers = answers.Merge(patch)
 	}

@@ -240,7 +240,7 @@ func (p *Portal) SavePage(ctx context.Context, who reqctx.Principal, id, page st
 	if pg == nil {
 		return v, nil, errs.E(errs.NotFound, "services.draft.page_unknown", nil)
 	}
-	patch, problems := v.Form.ReadPage(pg, values)
+	patch, problems := v.Form.ReadPage(pg, v.Facts, values)
 	for _, f := range pg.Fields {
 		if v.Readonly(f) {
 			patch.Set(f.Ptr, nil)
