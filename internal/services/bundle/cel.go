@@ -37,7 +37,8 @@ type celProgram struct {
 	result   *cel.Type
 }
 
-// objectTypes tells CEL about the shape of answers and facts. Values stay plain maps.
+// objectTypes tells CEL about the shape of answers and facts. Values stay plain maps. Type names begin with a capital
+// and hold no dots: `answers.submitter` would otherwise be read as the name of a type.
 type objectTypes struct {
 	*types.Registry
 	objects map[string]map[string]*cel.Type
@@ -95,11 +96,11 @@ func (o *objectTypes) addSchema(name string, s *schemaNode) *cel.Type {
 		if s.Items == nil {
 			return cel.ListType(cel.DynType)
 		}
-		return cel.ListType(o.addSchema(name+".items", s.Items))
+		return cel.ListType(o.addSchema(name+"_item", s.Items))
 	case "object":
 		fields := map[string]*cel.Type{}
 		for _, p := range s.Props {
-			fields[p.Name] = o.addSchema(name+"."+p.Name, p.Schema)
+			fields[p.Name] = o.addSchema(name+"_"+p.Name, p.Schema)
 		}
 		o.add(name, fields)
 		return cel.ObjectType(name)
@@ -115,28 +116,28 @@ func newCELEnv(schema *schemaNode, groups []string, tables map[string]*Table) (*
 	o := &objectTypes{Registry: reg, objects: map[string]map[string]*cel.Type{}, names: map[string][]string{}}
 	answers := cel.DynType
 	if schema != nil {
-		answers = o.addSchema("answers", schema)
+		answers = o.addSchema("Answers", schema)
 	}
-	o.add("prefilled", map[string]*cel.Type{"ok": cel.BoolType, "status": cel.StringType})
+	o.add("Prefilled", map[string]*cel.Type{"ok": cel.BoolType, "status": cel.StringType})
 	prefill := map[string]*cel.Type{}
 	for _, g := range groups {
-		prefill[g] = cel.ObjectType("prefilled")
+		prefill[g] = cel.ObjectType("Prefilled")
 	}
-	o.add("prefill", prefill)
-	o.add("person", map[string]*cel.Type{
+	o.add("Prefill", prefill)
+	o.add("Person", map[string]*cel.Type{
 		"kind": cel.StringType, "policyGroups": cel.ListType(cel.StringType), "level": cel.IntType, "age": cel.IntType,
 	})
-	o.add("fee", map[string]*cel.Type{"total": cel.IntType, "paid": cel.BoolType, "due": cel.StringType})
-	o.add("papers", map[string]*cel.Type{"allJudged": cel.BoolType, "missing": cel.IntType, "rejected": cel.IntType})
-	o.add("dossier", map[string]*cel.Type{
+	o.add("Fee", map[string]*cel.Type{"total": cel.IntType, "paid": cel.BoolType, "due": cel.StringType})
+	o.add("Papers", map[string]*cel.Type{"allJudged": cel.BoolType, "missing": cel.IntType, "rejected": cel.IntType})
+	o.add("Dossier", map[string]*cel.Type{
 		"state": cel.StringType, "previous": cel.StringType, "channel": cel.StringType, "date": cel.StringType,
 		"supplements": cel.IntType, "extensions": cel.IntType, "hasResult": cel.BoolType,
 	})
 	opts := []cel.EnvOption{
 		cel.CustomTypeAdapter(reg), cel.CustomTypeProvider(o),
-		cel.Variable("answers", answers), cel.Variable("prefill", cel.ObjectType("prefill")),
-		cel.Variable("person", cel.ObjectType("person")), cel.Variable("fee", cel.ObjectType("fee")),
-		cel.Variable("papers", cel.ObjectType("papers")), cel.Variable("dossier", cel.ObjectType("dossier")),
+		cel.Variable("answers", answers), cel.Variable("prefill", cel.ObjectType("Prefill")),
+		cel.Variable("person", cel.ObjectType("Person")), cel.Variable("fee", cel.ObjectType("Fee")),
+		cel.Variable("papers", cel.ObjectType("Papers")), cel.Variable("dossier", cel.ObjectType("Dossier")),
 		cel.Function("days", cel.Overload("days_string_string", []*cel.Type{cel.StringType, cel.StringType}, cel.IntType,
 			cel.BinaryBinding(celDays))),
 		cel.Function("years", cel.Overload("years_string_string", []*cel.Type{cel.StringType, cel.StringType}, cel.IntType,
@@ -284,7 +285,7 @@ func (e *celEnv) vars(f Facts) map[string]any {
 }
 
 func (e *celEnv) groups() []string {
-	names, _ := e.env.CELTypeProvider().FindStructFieldNames("prefill")
+	names, _ := e.env.CELTypeProvider().FindStructFieldNames("Prefill")
 	return names
 }
 

@@ -305,7 +305,7 @@ func (t *Table) function(name string, o *objectTypes) cel.EnvOption {
 	for _, out := range t.Outputs {
 		row[out.Name] = celTypes[out.Type]
 	}
-	o.add("tables."+name+".row", row)
+	o.add("Row_"+name, row)
 	args := []*cel.Type{cel.DynType} // answers: a plain map when it runs
 	if !t.byAnswers() {
 		args = nil
@@ -341,5 +341,5 @@ func (t *Table) function(name string, o *objectTypes) cel.EnvOption {
 	case 2:
 		opt = cel.BinaryBinding(func(a, b ref.Val) ref.Val { return call(a, b) })
 	}
-	return cel.Function("tables."+name, cel.Overload("table_"+name, args, cel.ObjectType("tables."+name+".row"), opt))
+	return cel.Function("tables."+name, cel.Overload("table_"+name, args, cel.ObjectType("Row_"+name), opt))
 }
