@@ -89,6 +89,12 @@ func (x *exchangeState) call(ctx context.Context, c Call) (*Answer, *Fault) {
 	if err != nil {
 		return nil, x.directoryFault(err)
 	}
+	if c.Server != "" {
+		peers = slices.DeleteFunc(slices.Clone(peers), func(p Peer) bool { return p.ServerID != c.Server })
+	}
+	if len(peers) == 0 {
+		return nil, x.fault(atClient, "invalid_security_server", nil)
+	}
 	x.peer = choosePeer(peers, s.opt.ServerID)
 	req.TargetURI = strings.TrimSuffix(x.peer.URL, "/") + req.TargetURI
 	req.PeerKeyID = ""

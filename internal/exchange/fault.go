@@ -141,3 +141,8 @@ func parseFault(typ string, body []byte, hop string) *Fault {
 	}
 	return &Fault{Type: b.Type, ID: b.Detail, Hop: hop, err: errs.E(c.kind, c.key, nil)}
 }
+
+// NewFault makes a fault of the edge: prefix ("client.", "server.clientproxy."), code, cause and message arguments.
+func NewFault(prefix, code string, cause error, args ...any) *Fault {
+	return newFault(prefix, code, "edge", NewUUID(), cause, args...)
+}

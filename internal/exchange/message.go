@@ -45,6 +45,8 @@ type Call struct {
 	// Activity and Basis state the purpose, Dossier the case; personal services demand an activity with a basis or
 	// a dossier.
 	Activity, Basis, Dossier string
+	// Server, when set, is the node that must answer (X-Road-Security-Server).
+	Server string
 	// Timeout bounds the whole call; default 30 s.
 	Timeout time.Duration
 }

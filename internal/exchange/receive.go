@@ -209,6 +209,9 @@ func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target
 		return nil, x.fault(atProvider, "deadline_exceeded", ctx.Err())
 	}
 	rec.WriteHeader(http.StatusOK)
+	if req.Method == http.MethodHead || rec.status == http.StatusNoContent || rec.status == http.StatusNotModified {
+		rec.body.Reset() // HTTP carries no body here, so none may be signed
+	}
 	resp := &WireResponse{Status: rec.status, Header: endToEnd(rec.header), Body: rec.body.Bytes()}
 	resp.Header.Set(HeaderHash, RequestHash(req.Method, "/r1"+strings.TrimPrefix(t.String("x1"), "/x1"), req.Header, req.Body))
 	return resp, nil

@@ -179,7 +179,13 @@ func (e *Entry) agrees(base string, req *Entry) error {
 		}
 	}
 	_, path, err := splitURI(uri)
-	if err != nil || path != e.Path || !strings.HasPrefix(path, "/x1/"+e.Service) {
+	if err == nil {
+		var t Target
+		if t, err = ParseTarget("x1", path); err == nil && t.Service.String() != e.Service {
+			err = errors.New("another service")
+		}
+	}
+	if err != nil || path != e.Path {
 		return errors.New("the target is not the one that was signed")
 	}
 	return nil

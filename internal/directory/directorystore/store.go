@@ -16,7 +16,7 @@ import (
 	"truc/internal/storage"
 )
 
-// Migrations holds the tables of this package.
+// Migrations holds the tables of this module, in the folder migrations.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS

@@ -1,0 +1,168 @@
+// Package exchangeapi is the exchange on the network: the link between nodes (/x1/, mutual TLS, HTTP/2) in both
+// directions, and the X-Road REST edge (/r1/) for programs of the own agency.
+//
+// Both handlers read the request target as it was received. They must therefore stand in front of every router:
+// http.ServeMux cleans paths and redirects, and what was signed would no longer be what is called.
+package exchangeapi
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"bytes"
+
+	"truc/internal/errs"
+	"truc/internal/exchange"
+	"truc/internal/pki"
+)
+
+const maxHeader = 64 << 10
+
+// Receiver is the provider role; [exchange.Service] answers.
+type Receiver interface {
+	Receive(ctx context.Context, req *exchange.WireRequest) *exchange.WireResponse
+}
+
+// Link is the accepting side: the handler of a listener whose TLS settings are those of [pki.Settings.Server].
+type Link struct {
+	Service Receiver
+}
+
+// ServeHTTP implements [http.Handler].
+func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		http.Error(w, "mutual TLS is required", http.StatusForbidden)
+		return
+	}
+	if !strings.HasPrefix(r.RequestURI, "/x1/") {
+		http.Error(w, "not found", http.StatusNotFound)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody))
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			http.Error(w, "the body is too large", http.StatusRequestEntityTooLarge)
+		}
+		return
+	}
+	resp := l.Service.Receive(r.Context(), &exchange.WireRequest{
+		Method: r.Method, TargetURI: "https://" + r.Host + r.RequestURI, Header: r.Header, Body: body,
+		PeerKeyID: pki.KeyID(r.TLS.PeerCertificates[0].PublicKey),
+	})
+	h := w.Header()
+	for name, values := range resp.Header {
+		h[name] = values
+	}
+	if h.Get("Content-Type") == "" {
+		h["Content-Type"] = nil // net/http would guess one, which nobody signed
+	}
+	w.WriteHeader(resp.Status)
+	_, _ = w.Write(resp.Body)
+}
+
+// Server returns the server of the link with limits on slow and silent peers (spec D33).
+func (l *Link) Server(settings pki.Settings, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: l, TLSConfig: settings.Server(), MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // failed handshakes of strangers are no fault of ours
+	}
+}
+
+// Carrier is the calling side: one transport a peer, kept for as long as the peer's key and address stay, so that a
+// call costs no handshake (spec D17).
+type Carrier struct {
+	// Identity and Roots are those of [pki.Settings].
+	Identity func() *tls.Certificate
+	Roots    func() *x509.CertPool
+	Now      func() time.Time
+
+	mu    sync.Mutex // guards peers
+	peers map[string]peerTransport
+}
+
+type peerTransport struct {
+	key, url string
+	tr       *http.Transport
+}
+
+// Carry implements [exchange.Carrier].
+func (c *Carrier) Carry(ctx context.Context, p exchange.Peer, req *exchange.WireRequest) (*exchange.WireResponse, error) {
+	rest, ok := strings.CutPrefix(req.TargetURI, "https://")
+	i := strings.IndexByte(rest, '/')
+	if !ok || i <= 0 {
+		return nil, fmt.Errorf("target %q is not https", req.TargetURI)
+	}
+	hr, err := http.NewRequestWithContext(ctx, req.Method, "https://"+rest[:i]+"/", bytes.NewReader(req.Body))
+	if err != nil {
+		return nil, err
+	}
+	// Opaque is sent as it is: no decoding and encoding may change what was signed.
+	hr.URL = &url.URL{Scheme: "https", Host: rest[:i], Opaque: rest[i:]}
+	hr.Header = req.Header.Clone()
+	hr.Header["User-Agent"] = nil
+	resp, err := c.transport(p).RoundTrip(hr)
+	if err != nil {
+		return nil, errs.E(errs.Unavailable, "exchange.peer_unreachable", err, "peer", p.Member)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, exchange.MaxBody+1))
+	if err != nil {
+		return nil, errs.E(errs.Unavailable, "exchange.peer_unreachable", err, "peer", p.Member)
+	}
+	if len(body) > exchange.MaxBody {
+		return nil, errs.E(errs.TooLarge, "exchange.body_too_large", nil, "megabytes", exchange.MaxBody>>20)
+	}
+	return &exchange.WireResponse{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// transport returns the peer's transport; when its key or address changed, connections to the old ones are closed.
+func (c *Carrier) transport(p exchange.Peer) *http.Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.peers == nil {
+		c.peers = map[string]peerTransport{}
+	}
+	t, ok := c.peers[p.ServerID]
+	if ok && t.key == p.TLSKeyID && t.url == p.URL {
+		return t.tr
+	}
+	if ok {
+		t.tr.CloseIdleConnections()
+	}
+	settings := pki.Settings{Identity: c.Identity, Roots: c.Roots, Now: c.Now, Accept: func(leaf *x509.Certificate) error {
+		if pki.KeyID(leaf.PublicKey) != p.TLSKeyID {
+			return fmt.Errorf("the peer's key is not the one the directory lists for %s", p.ServerID)
+		}
+		return nil
+	}}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	tr := &http.Transport{
+		TLSClientConfig: settings.Client(), ForceAttemptHTTP2: true, DialContext: dialer.DialContext,
+		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 5 * time.Minute, MaxResponseHeaderBytes: maxHeader,
+		DisableCompression: true, // the digest is over the bytes on the wire
+		HTTP2:              &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second},
+	}
+	c.peers[p.ServerID] = peerTransport{key: p.TLSKeyID, url: p.URL, tr: tr}
+	return tr
+}
+
+// Close closes idle connections.
+func (c *Carrier) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.peers {
+		t.tr.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,287 @@
+package exchangeapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"truc/internal/errs"
+	"truc/internal/exchange"
+	"truc/internal/exchange/exchangestore"
+	"truc/internal/orgcode"
+	"truc/internal/pki"
+	"truc/internal/storage"
+	"truc/internal/storage/storagetest"
+	"truc/internal/translog"
+)
+
+// testNet is a directory in memory with an authority made for the test.
+type testNet struct {
+	mu       sync.Mutex
+	ca       *pki.CA
+	peers    map[string]exchange.Peer // server id →
+	keys     map[string]exchange.Key
+	subs     map[string][]string // server id → subsystems
+	services map[string]string   // service id → server id
+	level    string
+}
+
+func newTestNet(t *testing.T) *testNet {
+	t.Helper()
+	ca, err := pki.LoadOrCreateCA(t.TempDir(), "test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &testNet{ca: ca, peers: map[string]exchange.Peer{}, keys: map[string]exchange.Key{}, subs: map[string][]string{}, services: map[string]string{}, level: "fresh"}
+}
+
+func (n *testNet) Providers(s orgcode.Service) ([]exchange.Peer, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for server, subs := range n.subs {
+		if slices.Contains(subs, s.Owner().String()) {
+			return []exchange.Peer{n.peers[server]}, nil
+		}
+	}
+	return nil, errs.E(errs.NotFound, "exchange.member_unknown", nil)
+}
+
+func (n *testNet) Hosts(sub orgcode.Subsystem) []exchange.Peer {
+	p, err := n.Providers(orgcode.Service{Instance: sub.Instance, Class: sub.Class, Member: sub.Member, Subsystem: sub.Code, Code: "x"})
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+func (n *testNet) Key(id string) (exchange.Key, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	k, ok := n.keys[id]
+	if !ok {
+		return k, errs.E(errs.NotFound, "exchange.key_unknown", nil)
+	}
+	return k, nil
+}
+
+func (n *testNet) Members() []exchange.Member {
+	return []exchange.Member{
+		{ID: "VN/GOV/G01", Name: map[string]string{"vi": "Bộ Công an", "en": "Ministry of Public Security"}, Subsystems: []string{"VN/GOV/G01/population"}},
+		{ID: "VN/GOV/H36", Name: map[string]string{"vi": "Lâm Đồng", "en": "Lâm Đồng"}, Subsystems: []string{"VN/GOV/H36/onestop"}},
+	}
+}
+
+func (n *testNet) State() exchange.DirectoryState {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return exchange.DirectoryState{Level: n.level, Version: 7, Envelope: []byte("{}")}
+}
+
+func (n *testNet) revoke(keyID string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	k := n.keys[keyID]
+	k.Revoked = true
+	n.keys[keyID] = k
+}
+
+// testNode is a node with its own database, log and link.
+type testNode struct {
+	*exchange.Service
+	id      string
+	log     *translog.Log
+	failing *failingLog
+	store   *exchangestore.Store
+	carrier *tamper
+	keyID   string
+	stop    func()
+}
+
+// failingLog refuses when told so.
+type failingLog struct {
+	*translog.Log
+	mu   sync.Mutex
+	fail bool
+}
+
+func (l *failingLog) set(fail bool) { l.mu.Lock(); l.fail = fail; l.mu.Unlock() }
+
+func (l *failingLog) broken() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail {
+		return errors.New("no space left on device")
+	}
+	return nil
+}
+
+func (l *failingLog) Append(ctx context.Context, e ...[]byte) (int64, error) {
+	if err := l.broken(); err != nil {
+		return 0, err
+	}
+	return l.Log.Append(ctx, e...)
+}
+
+func (l *failingLog) AppendNoWait(e ...[]byte) (int64, func(context.Context) error, error) {
+	if err := l.broken(); err != nil {
+		return 0, nil, err
+	}
+	return l.Log.AppendNoWait(e...)
+}
+
+// tamper stands between two nodes and may change what passes.
+type tamper struct {
+	next exchange.Carrier
+	req  func(*exchange.WireRequest)
+	resp func(*exchange.WireRequest, *exchange.WireResponse) *exchange.WireResponse
+	last *exchange.WireRequest
+}
+
+func (c *tamper) Carry(ctx context.Context, p exchange.Peer, req *exchange.WireRequest) (*exchange.WireResponse, error) {
+	sent := &exchange.WireRequest{Method: req.Method, TargetURI: req.TargetURI, Header: req.Header.Clone(), Body: bytes.Clone(req.Body)}
+	if c.req != nil {
+		c.req(sent)
+	}
+	c.last = sent
+	resp, err := c.next.Carry(ctx, p, sent)
+	if err == nil && c.resp != nil {
+		resp = c.resp(req, resp)
+	}
+	return resp, err
+}
+
+func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) *testNode {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	tlsKey, err := pki.GenerateKey(pki.P256)
+	must(err)
+	signKey, err := pki.GenerateKey(pki.Ed25519)
+	must(err)
+	csr, err := pki.NewCSR(tlsKey, id)
+	must(err)
+	p := strings.Split(id, "/")
+	cert, err := n.ca.IssueNode(csr, pki.NodeSubject{Instance: p[0], Class: p[1], Member: p[2], Server: p[3], Hosts: []string{"127.0.0.1"}}, time.Now(), time.Hour)
+	must(err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	pub, _ := signKey.Public().(ed25519.PublicKey)
+	n.mu.Lock()
+	n.peers[id] = exchange.Peer{ServerID: id, Member: strings.Join(p[:3], "/"), URL: "https://" + l.Addr().String(), TLSKeyID: pki.KeyID(tlsKey.Public())}
+	n.keys[pki.KeyID(pub)] = exchange.Key{ID: pki.KeyID(pub), Public: pub, ServerID: id}
+	n.subs[id] = subs
+	n.mu.Unlock()
+
+	_, logKey, err := ed25519.GenerateKey(nil)
+	must(err)
+	lg, err := translog.Open(translog.Options{Dir: t.TempDir(), Origin: "truc/" + id, Key: logKey, Now: time.Now, NoSync: true})
+	must(err)
+	identity := func() *tls.Certificate { return pki.TLSCertificate(tlsKey, cert) }
+	roots := func() *x509.CertPool { return n.ca.Pool() }
+	carrier := &Carrier{Identity: identity, Roots: roots}
+	node := &testNode{id: id, log: lg, failing: &failingLog{Log: lg}, store: &exchangestore.Store{DB: db}, carrier: &tamper{next: carrier}, keyID: pki.KeyID(pub)}
+	node.Service, err = exchange.New(exchange.Options{
+		ServerID: id, Subsystems: subs, Signing: signKey, Directory: n, Carrier: node.carrier, Log: node.failing, Store: node.store,
+		Seal: bytes.Repeat([]byte{7}, 32), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+	})
+	must(err)
+	link := &Link{Service: node.Service}
+	srv := link.Server(pki.Settings{Identity: identity, Roots: roots, Accept: func(*x509.Certificate) error { return nil }}, slog.New(slog.DiscardHandler))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.ServeTLS(l, "", "")
+	}()
+	node.stop = sync.OnceFunc(func() {
+		_ = srv.Close()
+		<-done
+		carrier.Close()
+		_ = lg.Close()
+	})
+	t.Cleanup(node.stop)
+	return node
+}
+
+func openDB(t *testing.T) *storage.DB {
+	t.Helper()
+	db := storagetest.OpenSQLite(t)
+	sub, err := fs.Sub(exchangestore.Migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := storage.Migrate(t.Context(), db, "exchange", sub, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// pair is a province that asks and a ministry that answers.
+type pair struct {
+	net                *testNet
+	consumer, provider *testNode
+	// got is what the service behind the provider saw.
+	mu  sync.Mutex
+	got []*http.Request
+}
+
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	p := &pair{net: newTestNet(t)}
+	p.provider = p.net.start(t, "VN/GOV/G01/node1", []string{"VN/GOV/G01/population"}, openDB(t))
+	p.consumer = p.net.start(t, "VN/GOV/H36/node1", []string{"VN/GOV/H36/onestop"}, openDB(t))
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		p.got = append(p.got, r)
+		p.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusOK)
+		_, _ = w.Write([]byte(`{"path":"` + r.URL.EscapedPath() + `"}`))
+	})
+	if err := p.provider.Offer("population/person", exchange.Offering{Name: map[string]string{"vi": "Tra cứu"}, Personal: true, OpenAPI: []byte(`{"openapi":"3.1.0"}`)}, echo); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.provider.Offer("population/open", exchange.Offering{Endpoints: []exchange.Endpoint{{Method: "GET", Path: "/a/*"}}}, echo); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.provider.SetRules([]exchange.Rule{
+		{Consumer: "VN/GOV/H36/onestop", Service: "population/person", Methods: []string{"POST"}, Path: "/query", Activities: []string{"prefill"}, Basis: "Nghị định 224/2026/NĐ-CP"},
+		{Consumer: "VN/GOV/H36/onestop", Service: "population/open"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func service(t *testing.T, s string) orgcode.Service {
+	t.Helper()
+	id, err := orgcode.ParseService(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// query is a correct call for personal data.
+func query(t *testing.T) exchange.Call {
+	return exchange.Call{
+		From: orgcode.Subsystem{Instance: "VN", Class: "GOV", Member: "H36", Code: "onestop"}, To: service(t, "VN/GOV/G01/population/person"),
+		Method: "POST", Path: "/query", Body: []byte(`{"id":"099204000123"}`), Header: http.Header{"Content-Type": {"application/json"}},
+		UserID: "VN099204000123", Activity: "prefill", Basis: "Điều 15 Nghị định 224/2026/NĐ-CP", Dossier: "H36.14-261121-0001",
+	}
+}
