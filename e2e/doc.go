@@ -1,0 +1,17 @@
+// Package e2e drives the whole product from outside: it starts the demonstration network with the built program
+// and walks through it in a headless Chromium. It is a Go module of its own so that the browser driver never
+// enters the product's go.mod, and it imports nothing of the product, because a user has only addresses too.
+//
+// A journey is a test that opens a [Tab], acts by what a person sees (labels, buttons, links), and calls
+// [Tab.CheckPage] on each page it meets: accessibility by axe-core, no sideways scrolling, no missing text, a
+// screenshot, at 360 and 1280 pixels. Anything the browser complains about meanwhile (a broken security policy, a
+// missing file, a script error) fails the test at its end.
+//
+//	tab := e2e.Open(t, e2e.Demo(t).Center.URL)
+//	tab.Follow("Dịch vụ công")
+//	tab.CheckPage("services")
+//
+// The browser is found as chromium, chromium-browser or google-chrome on the path, or at TRUC_TEST_CHROMIUM.
+// testdata/axe.min.js is axe-core 4.14.1 from npm, unchanged (MPL-2.0, testdata/axe.LICENSE.txt); it is used in
+// tests only and never served by the product.
+package e2e
