@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Values are what a record holds, flat: dotted path → string, bool, int64 or []string. Absent values are absent, never
@@ -110,7 +110,7 @@ func writeCanonical(b *bytes.Buffer, x any) error {
 		for k := range x {
 			keys = append(keys, k)
 		}
-		slices.SortFunc(keys, func(a, c string) int { return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(c))) })
+		slices.Sort(keys) // names are ASCII, for which the RFC's order of UTF-16 units is the order of bytes
 		b.WriteByte('{')
 		for i, k := range keys {
 			if i > 0 {
@@ -150,6 +150,11 @@ func writeCanonical(b *bytes.Buffer, x any) error {
 // writeString escapes as RFC 8785 §3.2.2.2 demands, which is less than encoding/json does.
 func writeString(b *bytes.Buffer, s string) {
 	b.WriteByte('"')
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' || r == utf8.RuneError }) {
+		b.WriteString(s)
+		b.WriteByte('"')
+		return
+	}
 	for _, r := range s {
 		switch r {
 		case '"', '\\':
@@ -179,9 +184,11 @@ func writeString(b *bytes.Buffer, s string) {
 // blobHash is the SHA-256 of the canonical JSON of {field: commitment}. Each commitment has its own salt, derived from
 // the blob's random seed, because an unsalted hash of a sex or a birth date is guessed in microseconds.
 func blobHash(v Values, seed []byte) (string, error) {
-	commitments := map[string]any{}
+	commitments := make(map[string]any, len(v))
+	mac := hmac.New(sha256.New, seed)
+	var b bytes.Buffer
 	for name, x := range v {
-		var b bytes.Buffer
+		b.Reset()
 		b.WriteByte('[')
 		writeString(&b, name)
 		b.WriteByte(',')
@@ -189,12 +196,12 @@ func blobHash(v Values, seed []byte) (string, error) {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
 		b.WriteByte(']')
-		mac := hmac.New(sha256.New, seed)
+		mac.Reset()
 		mac.Write([]byte(name))
 		sum := sha256.Sum256(append(mac.Sum(nil)[:16:16], b.Bytes()...))
 		commitments[name] = hex.EncodeToString(sum[:])
 	}
-	var b bytes.Buffer
+	b.Reset()
 	if err := writeCanonical(&b, commitments); err != nil {
 		return "", err
 	}

@@ -8,8 +8,8 @@ import (
 	"truc/internal/storage"
 )
 
-// batch collects rows for one table and writes them with few statements: full ones of batchRows rows, then one by one,
-// so that a table has two SQL texts and no more.
+// batch collects rows for one table and writes them with few statements of few sizes, so that a table has three SQL
+// texts and no more.
 type batch struct {
 	tx         *storage.Tx
 	head, tail string
@@ -17,25 +17,20 @@ type batch struct {
 	args       []any
 }
 
-const batchRows = 100
-
 func (b *batch) add(values ...any) { b.args = append(b.args, values...) }
 
 func (b *batch) flush(ctx context.Context) error {
-	many, one := "", ""
-	for len(b.args) > 0 {
-		rows, text := batchRows, &many
-		if len(b.args) < batchRows*b.columns {
-			rows, text = 1, &one
-		}
-		if *text == "" {
-			*text = b.text(rows)
-		}
+	for _, rows := range []int{100, 10, 1} {
 		n := rows * b.columns
-		if _, err := b.tx.ExecContext(ctx, *text, b.args[:n]...); err != nil {
-			return err
+		if len(b.args) < n {
+			continue
 		}
-		b.args = b.args[n:]
+		text := b.text(rows)
+		for ; len(b.args) >= n; b.args = b.args[n:] {
+			if _, err := b.tx.ExecContext(ctx, text, b.args[:n]...); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
