@@ -28,9 +28,8 @@ type Assets struct {
 }
 
 type asset struct {
-	kind      string
-	data, gz  []byte
-	immutable bool
+	kind     string
+	data, gz []byte
 }
 
 // NewAssets reads the embedded files. overlay, which may be nil, replaces files by name and adds others: a province
@@ -119,6 +118,12 @@ func (a *Assets) URL(name string) string { return "/assets/" + a.hash + "/" + na
 
 // Has reports whether there is such an asset.
 func (a *Assets) Has(name string) bool { _, ok := a.files[name]; return ok }
+
+// Mount registers /assets/ and /favicon.ico, by the Mount method of a multiplexer.
+func (a *Assets) Mount(m interface{ Mount(string, http.Handler) }) {
+	m.Mount("GET /assets/", a)
+	m.Mount("GET /favicon.ico", http.HandlerFunc(a.Favicon))
+}
 
 // ServeHTTP serves /assets/<hash>/<name>. An old hash, which pages of a version just replaced still use, gets
 // today's file, uncached.

@@ -86,10 +86,10 @@ type TrendChart struct {
 
 // The plot area within the view box of 560 × 260.
 const (
-	chartLeft, chartRight  = 56.0, 544.0
-	chartTop, chartBottom  = 18.0, 218.0
-	chartLabelsAtMost      = 7
-	chartTicksRoughly = 4
+	chartLeft, chartRight = 56.0, 544.0
+	chartTop, chartBottom = 18.0, 218.0
+	chartLabelsAtMost     = 7
+	chartTicksRoughly     = 5
 )
 
 // Tick is a line of the grid or a label of an axis, in units of the view box.
@@ -139,7 +139,7 @@ func (c TrendChart) YTicks() []Tick {
 	s := step((c.top() - c.From) / chartTicksRoughly)
 	var out []Tick
 	for v := c.From; v <= c.top()+s/1000; v += s {
-		out = append(out, Tick{X: coord(chartLeft - 8), Y: coord(c.y(v)), Text: strconv.FormatFloat(v, 'f', -1, 64) + c.Unit})
+		out = append(out, Tick{X: coord(chartLeft - 8), Y: coord(c.y(v)), Text: strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64) + c.Unit})
 	}
 	return out
 }

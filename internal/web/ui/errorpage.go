@@ -27,6 +27,7 @@ func (rd *Renderer) RenderError(w http.ResponseWriter, r *http.Request, kind err
 		name = "method"
 	}
 	p := errorPage{Page: NewPage(r, ""), Status: status, SignIn: kind == errs.Unauthenticated}
+	p.bare = kind != errs.Unauthenticated
 	p.Title = rd.t(p.Lang, "error."+name+".title")
 	p.Meaning = rd.t(p.Lang, "error."+name+".meaning")
 	p.Todo = rd.t(p.Lang, "error."+name+".todo")

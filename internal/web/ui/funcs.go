@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"truc/internal/i18n"
@@ -39,11 +40,17 @@ func (rd *Renderer) funcs(lang string) template.FuncMap {
 		"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"money":    func(args ...any) string { return i18n.Money(langOf(lang, args), asInt(args)) },
 		"number":   func(args ...any) string { return i18n.Number(langOf(lang, args), asInt(args)) },
-		"asset":    func(name string) string { return rd.opt.Assets.URL(name) },
-		"icon":     icon,
-		"fieldid":  FieldID,
-		"has":      func(list []string, s string) bool { return slices.Contains(list, s) },
-		"add":      func(a, b int) int { return a + b },
+		"decimal": func(s string) string {
+			if lang == "en" {
+				return s
+			}
+			return strings.ReplaceAll(s, ".", ",")
+		},
+		"asset":   func(name string) string { return rd.opt.Assets.URL(name) },
+		"icon":    icon,
+		"fieldid": FieldID,
+		"has":     func(list []string, s string) bool { return slices.Contains(list, s) },
+		"add":     func(a, b int) int { return a + b },
 	}
 }
 

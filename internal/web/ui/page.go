@@ -81,7 +81,9 @@ type Page struct {
 	Wide bool
 
 	query string
-	cat   *i18n.Catalogue
+	// bare keeps the address out of the links of an error page, which repeats nothing of a request.
+	bare bool
+	cat  *i18n.Catalogue
 }
 
 type catalogueKey struct{}
@@ -125,7 +127,7 @@ func (p Page) Languages() []LangLink {
 	links := make([]LangLink, 0, len(i18n.Langs))
 	for _, l := range i18n.Langs {
 		q, err := url.ParseQuery(p.query)
-		if err != nil {
+		if err != nil || p.bare {
 			q = url.Values{}
 		}
 		q.Set("lang", l)
@@ -140,7 +142,7 @@ func (p Page) SignInURL() string {
 	if in == "" {
 		in = "/login"
 	}
-	if p.Path == in || p.Path == "" {
+	if p.Path == in || p.Path == "" || p.bare {
 		return in
 	}
 	next := p.Path
