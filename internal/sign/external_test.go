@@ -217,4 +217,3 @@ func TestAppearanceShows(t *testing.T) {
 		t.Errorf("signed page has %d dark pixels in the box; want text", got)
 	}
 }
-

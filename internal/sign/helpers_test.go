@@ -190,4 +190,3 @@ func flip(b []byte, at int) []byte {
 	out[at] ^= 1
 	return out
 }
-

@@ -50,6 +50,7 @@ func VerifyPDF(pdf []byte, opt VerifyOptions) ([]Report, error) {
 type pdfSigField struct {
 	name string
 	sig  pdfDict
+	err  error // why the value cannot be read
 }
 
 // signatureFields lists the signed signature fields of the form, walking the field tree.
@@ -97,13 +98,10 @@ func (f *pdfFile) signatureFields() ([]pdfSigField, error) {
 				continue
 			}
 			sig, err := f.dict(d.get("V"))
-			if err != nil {
-				return err
-			}
-			if sig == nil {
+			if sig == nil && err == nil {
 				continue
 			}
-			if out = append(out, pdfSigField{name, sig}); len(out) > maxSignatures {
+			if out = append(out, pdfSigField{name: name, sig: sig, err: err}); len(out) > maxSignatures {
 				return fmt.Errorf("%w: too many signatures", errPDFSyntax)
 			}
 		}
@@ -117,6 +115,10 @@ func (f *pdfFile) check(fd pdfSigField, opt VerifyOptions) (Report, int) {
 	r := Report{Field: fd.name, Reason: textOf(fd.sig.get("Reason")), Location: textOf(fd.sig.get("Location"))}
 	if sub, ok := fd.sig.get("SubFilter").(pdfName); ok {
 		r.SubFilter = string(sub)
+	}
+	if fd.err != nil {
+		r.fail(fd.err)
+		return r, len(f.data)
 	}
 	strict := r.SubFilter == subFilterCAdES
 	if !strict && r.SubFilter != "adbe.pkcs7.detached" {
