@@ -202,7 +202,8 @@ func (tab *Tab) listen(ev any) {
 		tab.mu.Lock()
 		tab.requests++
 		tab.mu.Unlock()
-		if ev.Response.Status >= 400 {
+		// The browser asks for /favicon.ico by itself on a page that names no icon, such as plain text.
+		if ev.Response.Status >= 400 && !strings.HasSuffix(ev.Response.URL, "/favicon.ico") {
 			tab.fault("status %d: %s", ev.Response.Status, ev.Response.URL)
 		}
 	case *network.EventLoadingFailed:
