@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"truc/internal/errs"
+	"truc/internal/i18n"
 	"truc/internal/reqctx"
 )
 
@@ -22,7 +23,7 @@ type UsageSource struct {
 // UsageLine is one reading of the person's data.
 type UsageLine struct {
 	LineID     string    `json:"lineId"`
-	At         time.Time `json:"at"`
+	At         time.Time `json:"time"`
 	Agency     string    `json:"agency"`
 	AgencyName string    `json:"agencyName"`
 	Subsystem  string    `json:"subsystem"`
@@ -31,7 +32,9 @@ type UsageLine struct {
 	LegalBasis string    `json:"legalBasis"`
 	Dossier    string    `json:"dossier"`
 	Fields     []string  `json:"fields"`
-	Kind       string    `json:"kind"`
+	// Labels are the fields as people read them, in Vietnamese.
+	Labels []string `json:"labels"`
+	Kind   string   `json:"kind"`
 }
 
 // UsageReport is what one register said.
@@ -65,13 +68,21 @@ func (p *Portal) WhoReadMyData(ctx context.Context, who reqctx.Principal) []Usag
 func (p *Portal) askUsage(ctx context.Context, who reqctx.Principal, src UsageSource) UsageReport {
 	rep := UsageReport{Source: src}
 	var reply struct {
-		Lines         []UsageLine `json:"lines"`
-		Total         int         `json:"total"`
-		Withheld      int         `json:"withheld"`
-		WithheldUntil time.Time   `json:"withheldUntil"`
+		Lines    []UsageLine `json:"lines"`
+		Total    int         `json:"total"`
+		Withheld []struct {
+			Count     int    `json:"count"`
+			ReleaseOn string `json:"releaseOn"`
+		} `json:"withheld"`
 	}
 	rep.Err = sendJSON(ctx, p.Exchange, p.usageCall(who, src, "/lines"), map[string]any{"subject": "VN" + who.ID, "limit": 200}, &reply)
-	rep.Lines, rep.Total, rep.Withheld, rep.WithheldUntil = reply.Lines, reply.Total, reply.Withheld, reply.WithheldUntil
+	rep.Lines, rep.Total = reply.Lines, reply.Total
+	for _, w := range reply.Withheld {
+		rep.Withheld += w.Count
+		if t, err := time.ParseInLocation(time.DateOnly, w.ReleaseOn, i18n.Zone); err == nil && t.After(rep.WithheldUntil) {
+			rep.WithheldUntil = t
+		}
+	}
 	return rep
 }
 
