@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"unicode/utf16"
@@ -233,9 +234,13 @@ func (l *pdfLexer) dict() (pdfDict, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Readers disagree on which of two equal keys counts, and a forger could use that.
+		// Readers disagree on which of two equal keys counts, and a forger could use that. Some writers repeat
+		// the whole entry, which is harmless.
 		if seen[key] {
-			return nil, l.syntax("duplicate key")
+			if !reflect.DeepEqual(out.get(key), val) {
+				return nil, l.syntax("duplicate key")
+			}
+			continue
 		}
 		seen[key] = true
 		out = append(out, pdfEntry{key, val})
