@@ -328,8 +328,8 @@ func empty(v any) bool {
 }
 
 // check finds what is missing or has the wrong shape in one field; the schema judges the rest.
-func (f *Field) check(p *Page, ptr Pointer, name string, a Answers) []FieldProblem {
-	v, _ := a.Get(ptr)
+func (f *Field) check(p *Page, ptr Pointer, name string, facts Facts) []FieldProblem {
+	v, _ := facts.Answers.Get(ptr)
 	if empty(v) {
 		if f.Optional {
 			return nil
@@ -368,6 +368,10 @@ func (f *Field) check(p *Page, ptr Pointer, name string, a Answers) []FieldProbl
 		if _, err := time.Parse(time.DateOnly, text); err != nil {
 			return []FieldProblem{f.fault(p, ptr, name+".day", "date")}
 		}
+		// ISO dates sort as text.
+		if f.Past && facts.Dossier.Date != "" && text > facts.Dossier.Date {
+			return []FieldProblem{f.fault(p, ptr, name+".day", "dateFuture")}
+		}
 	case Address:
 		return f.checkAddress(p, ptr, name, v)
 	case Repeat:
@@ -376,7 +380,7 @@ func (f *Field) check(p *Page, ptr Pointer, name string, a Answers) []FieldProbl
 		for i := range list {
 			at := strconv.Itoa(i)
 			for _, x := range f.Items {
-				out = append(out, x.check(p, ptr.Join(at).Join(string(x.Ptr)), name+"."+at+"."+x.Ptr.Name(), a)...)
+				out = append(out, x.check(p, ptr.Join(at).Join(string(x.Ptr)), name+"."+at+"."+x.Ptr.Name(), facts)...)
 			}
 		}
 		return out
@@ -396,23 +400,23 @@ func (f *Field) checkAddress(p *Page, ptr Pointer, name string, v any) []FieldPr
 }
 
 func (fm *Form) validatePage(p *Page, f Facts) []FieldProblem {
-	return fm.validatePages([]*Page{p}, f, f.Answers)
+	return fm.validatePages([]*Page{p}, f, false)
 }
 
 func (fm *Form) validateAll(f Facts) []FieldProblem {
-	return fm.validatePages(fm.visible(f), f, f.Answers)
+	return fm.validatePages(fm.visible(f), f, true)
 }
 
 // validatePages checks fields and lays the faults of the schema on them. Faults of the schema that no visible
 // field owns are only told when the whole is judged: they mean tampering or a fault of the bundle.
-func (fm *Form) validatePages(pages []*Page, f Facts, a Answers) []FieldProblem {
+func (fm *Form) validatePages(pages []*Page, f Facts, whole bool) []FieldProblem {
 	var out []FieldProblem
-	faults := fm.check.faults(a)
+	faults := fm.check.faults(f.Answers)
 	owned := make([]bool, len(faults))
 	seen := map[Pointer]bool{}
 	for _, p := range pages {
 		for _, x := range fm.visibleFields(p, f) {
-			own := x.check(p, x.Ptr, x.Name(), a)
+			own := x.check(p, x.Ptr, x.Name(), f)
 			for _, b := range own {
 				seen[b.Ptr] = true
 			}
@@ -431,7 +435,7 @@ func (fm *Form) validatePages(pages []*Page, f Facts, a Answers) []FieldProblem 
 			}
 		}
 	}
-	if len(pages) == 1 && len(fm.Pages) > 1 {
+	if !whole {
 		return out
 	}
 	for i, s := range faults {

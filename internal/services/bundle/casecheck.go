@@ -44,15 +44,21 @@ func (l *loader) checkCases(p *Procedure) {
 			show = append(show, fmt.Sprintf("%s = %v", a.ptr, v))
 		}
 		var hits []string
+		open := false // a condition leans on an answer that cannot be listed, such as a date
 		for _, c := range p.Cases {
-			if ok, err := p.env.guard(c.When, Facts{Answers: answers}); ok && err == nil {
+			ok, err := p.env.guard(c.When, Facts{Answers: answers})
+			switch {
+			case err != nil:
+				open = true
+				matched[c.ID] = true
+			case ok:
 				hits = append(hits, c.ID)
 				matched[c.ID] = true
 			}
 		}
 		with := strings.Join(show, ", ")
 		switch {
-		case len(hits) == 0 && !told["none"]:
+		case len(hits) == 0 && !open && !told["none"]:
 			told["none"] = true
 			l.bad(procedureFile, l.nodes[procedureFile].at("cases"), "caseHole", "with", with)
 		case len(hits) > 1 && !told[hits[0]+hits[1]]:

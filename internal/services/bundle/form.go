@@ -57,6 +57,8 @@ type Field struct {
 	When        Expr
 	// Optional fields may stay empty; every other field that is shown must be filled.
 	Optional     bool
+	// Past dates may not lie after the day of the question.
+	Past         bool
 	Autocomplete string
 	// MaxLength is in characters; Min and Max are of numbers. 0 / nil = none.
 	MaxLength int

@@ -29,6 +29,7 @@ type rawField struct {
 	Hint         string     `yaml:"hint"`
 	When         Expr       `yaml:"when"`
 	Optional     bool       `yaml:"optional"`
+	Past         bool       `yaml:"past"`
 	Autocomplete string     `yaml:"autocomplete"`
 	MaxItems     int        `yaml:"maxItems"`
 	Accept       []string   `yaml:"accept"`
@@ -172,7 +173,7 @@ func (r *formReader) readPages(raw *rawUI, n *node) {
 func (r *formReader) field(raw *rawField, n *node, prefix string, schema *schemaNode) *Field {
 	ui := r.file(".ui.json")
 	f := &Field{
-		Ptr: raw.Ptr, Widget: Widget(raw.Widget), When: raw.When, Optional: raw.Optional, Autocomplete: raw.Autocomplete,
+		Ptr: raw.Ptr, Widget: Widget(raw.Widget), When: raw.When, Optional: raw.Optional, Past: raw.Past, Autocomplete: raw.Autocomplete,
 		MaxItems: raw.MaxItems, Accept: raw.Accept, MaxBytes: raw.MaxBytes,
 	}
 	types, ok := widgetTypes[f.Widget]
