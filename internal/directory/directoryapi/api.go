@@ -1,0 +1,116 @@
+// Package directoryapi serves the center's directory to nodes on the public listener.
+//
+// It may run over plain HTTP: documents are signed, requests are signed, and the secret of a join token never
+// travels. HTTPS in production adds privacy, not trust.
+package directoryapi
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"truc/internal/directory"
+	"truc/internal/errs"
+	"truc/internal/web"
+)
+
+// HeaderCurrent carries the center's signed word that a document is its newest; HeaderPoll a node's sign of life.
+const (
+	HeaderCurrent = "Truc-Directory-Current"
+	HeaderPoll    = "Truc-Directory-Poll"
+)
+
+// API serves a center.
+type API struct {
+	Center directory.CenterAPI
+	// Limiter slows down whoever asks for signatures too often; nil does not.
+	Limiter *web.Limiter
+}
+
+// NewLimiter bounds requests per client to what a few dozen nodes behind one address need.
+func NewLimiter(now func() time.Time) *web.Limiter { return web.NewLimiter(now, 200*time.Millisecond, 100, 10_000) }
+
+// Mount registers the routes. They are open to everybody: what they tell is public, what they accept is signed.
+func (a *API) Mount(m *web.Mux) {
+	m.HandleAPI("GET /directory/v1/document", a.limit(a.document))
+	m.HandleAPI("POST /directory/v1/join", a.limit(a.join))
+	m.HandleAPI("POST /directory/v1/renew", a.limit(a.renew))
+	m.HandleAPI("POST /directory/v1/services", a.limit(a.services))
+}
+
+func (a *API) limit(h web.HandlerFunc) web.HandlerFunc {
+	if a.Limiter == nil {
+		return h
+	}
+	return a.Limiter.Limit(h)
+}
+
+func (a *API) document(w http.ResponseWriter, r *http.Request) error {
+	hash := strings.Trim(strings.TrimPrefix(r.Header.Get("If-None-Match"), "W/"), `"`)
+	env, cur, err := a.Center.Document(r.Context(), hash, r.Header.Get(HeaderPoll))
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("ETag", `"`+cur.Hash+`"`)
+	h.Set(HeaderCurrent, cur.String())
+	h.Set("Cache-Control", "no-cache")
+	if env == nil {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h.Set("Content-Type", "application/json")
+	_, err = w.Write(env)
+	return err
+}
+
+func (a *API) join(w http.ResponseWriter, r *http.Request) error {
+	req, err := readSigned(w, r)
+	if err != nil {
+		return err
+	}
+	reply, err := a.Center.Join(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, reply)
+}
+
+func (a *API) renew(w http.ResponseWriter, r *http.Request) error {
+	req, err := readSigned(w, r)
+	if err != nil {
+		return err
+	}
+	reply, err := a.Center.Renew(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, reply)
+}
+
+func (a *API) services(w http.ResponseWriter, r *http.Request) error {
+	req, err := readSigned(w, r)
+	if err != nil {
+		return err
+	}
+	env, err := a.Center.Publish(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(env)
+	return err
+}
+
+func readSigned(w http.ResponseWriter, r *http.Request) (directory.Signed, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, directory.MaxRequest))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return directory.Signed{}, errs.E(errs.TooLarge, "directory.request_too_large", err)
+	}
+	if err != nil {
+		return directory.Signed{}, errs.E(errs.Invalid, "directory.request_malformed", err)
+	}
+	return directory.ParseSigned(b)
+}

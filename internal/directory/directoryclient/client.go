@@ -1,0 +1,129 @@
+// Package directoryclient asks the center over HTTP. It believes nothing by itself: whoever uses it verifies the
+// signatures in what comes back.
+package directoryclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"truc/internal/directory"
+	"truc/internal/errs"
+)
+
+// Client implements [directory.CenterAPI] against directoryapi.
+type Client struct {
+	// URL is the center's, "http://127.0.0.1:7100".
+	URL string
+	// HTTP is the client to use; nil takes one with a timeout of 20 s that follows no redirect.
+	HTTP *http.Client
+}
+
+func (c *Client) client() *http.Client {
+	if c.HTTP != nil {
+		return c.HTTP
+	}
+	return &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// Document implements [directory.CenterAPI].
+func (c *Client) Document(ctx context.Context, hash, poll string) ([]byte, directory.Current, error) {
+	var cur directory.Current
+	resp, body, err := c.do(ctx, http.MethodGet, "/directory/v1/document", nil, func(h http.Header) {
+		if hash != "" {
+			h.Set("If-None-Match", `"`+hash+`"`)
+		}
+		if poll != "" {
+			h.Set("Truc-Directory-Poll", poll)
+		}
+	})
+	if err != nil {
+		return nil, cur, err
+	}
+	cur, err = directory.ParseCurrent(resp.Header.Get("Truc-Directory-Current"))
+	if err != nil {
+		return nil, cur, errs.E(errs.Unavailable, "directory.center_unreachable", err)
+	}
+	if resp.StatusCode == http.StatusNotModified {
+		return nil, cur, nil
+	}
+	return body, cur, nil
+}
+
+// Join implements [directory.CenterAPI].
+func (c *Client) Join(ctx context.Context, req directory.Signed) (*directory.Reply, error) {
+	return c.reply(ctx, "/directory/v1/join", req)
+}
+
+// Renew implements [directory.CenterAPI].
+func (c *Client) Renew(ctx context.Context, req directory.Signed) (*directory.Reply, error) {
+	return c.reply(ctx, "/directory/v1/renew", req)
+}
+
+// Publish implements [directory.CenterAPI].
+func (c *Client) Publish(ctx context.Context, req directory.Signed) ([]byte, error) {
+	_, body, err := c.do(ctx, http.MethodPost, "/directory/v1/services", req.Marshal(), nil)
+	return body, err
+}
+
+func (c *Client) reply(ctx context.Context, path string, req directory.Signed) (*directory.Reply, error) {
+	_, body, err := c.do(ctx, http.MethodPost, path, req.Marshal(), nil)
+	if err != nil {
+		return nil, err
+	}
+	r := new(directory.Reply)
+	if err := json.Unmarshal(body, r); err != nil {
+		return nil, errs.E(errs.Unavailable, "directory.center_unreachable", err)
+	}
+	return r, nil
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body []byte, header func(http.Header)) (*http.Response, []byte, error) {
+	unreachable := func(err error) error { return errs.E(errs.Unavailable, "directory.center_unreachable", err) }
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, unreachable(err)
+	}
+	req.Header.Set("Accept", "application/json, application/problem+json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if header != nil {
+		header(req.Header)
+	}
+	resp, err := c.client().Do(req)
+	if err != nil {
+		return nil, nil, unreachable(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, directory.MaxDocument+directory.MaxRequest))
+	if err != nil {
+		return nil, nil, unreachable(err)
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified {
+		return nil, nil, problem(resp.StatusCode, b)
+	}
+	return resp, b, nil
+}
+
+// problem turns the center's refusal into an error of ours. Only keys of this module are passed on: what an address
+// that claims to be the center says must not choose the words on our pages.
+func problem(status int, body []byte) error {
+	var p struct {
+		Code string `json:"code"`
+	}
+	err := errors.New("no problem document")
+	if jerr := json.Unmarshal(body, &p); jerr == nil {
+		err = fmt.Errorf("the center answered %d %s", status, p.Code)
+	}
+	if !strings.HasPrefix(p.Code, "directory.") {
+		p.Code = "directory.center_refused"
+	}
+	return errs.E(errs.KindOfStatus(status), p.Code, err)
+}

@@ -1,0 +1,397 @@
+// Package exchangepage shows administrators the traffic of their node, its services and rules, hands out evidence and
+// API keys, and tests connections. It shows no personal data: the index it reads holds none.
+package exchangepage
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"net/http"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"truc/internal/errs"
+	"truc/internal/exchange"
+	"truc/internal/exchange/exchangeapi"
+	"truc/internal/i18n"
+	"truc/internal/reqctx"
+	"truc/internal/web"
+	"truc/internal/web/ui"
+)
+
+//go:embed *.html
+var files embed.FS
+
+// Pages are the administration pages of the exchange.
+type Pages struct {
+	Service   *exchange.Service
+	Store     exchange.Store
+	Keys      exchange.KeyStore
+	Directory exchange.Directory
+	// Subsystems are those this node hosts; programs get keys for them.
+	Subsystems []string
+	// Audit records an act before it happens; when it fails, so does the act.
+	Audit    func(ctx context.Context, actor, action, object string) error
+	Renderer *ui.Renderer
+	Now      func() time.Time
+
+	templates *ui.Templates
+}
+
+// Mount adds the routes, all for administrators.
+func (p *Pages) Mount(m *web.Mux) (err error) {
+	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
+		return err
+	}
+	m.Handle("GET /exchange/admin", web.RequireOfficer(p.traffic, "admin"))
+	m.Handle("POST /exchange/admin/evidence", web.RequireOfficer(p.evidence, "admin"))
+	m.Handle("GET /exchange/admin/services", web.RequireOfficer(p.services, "admin"))
+	m.Handle("GET /exchange/admin/keys", web.RequireOfficer(p.keys, "admin"))
+	m.Handle("POST /exchange/admin/keys", web.RequireOfficer(p.keyCreate, "admin"))
+	m.Handle("POST /exchange/admin/keys/revoke", web.RequireOfficer(p.keyRevoke, "admin"))
+	m.Handle("GET /exchange/admin/test", web.RequireOfficer(p.test, "admin"))
+	m.Handle("POST /exchange/admin/test", web.RequireOfficer(p.testRun, "admin"))
+	return nil
+}
+
+func page(r *http.Request, key string) ui.Page {
+	pg := ui.NewPage(r, key)
+	pg.Layout = ui.Officer
+	return pg
+}
+
+type trafficPage struct {
+	ui.Page
+	Figures          ui.Figures
+	Faults, Messages ui.Table
+	Links            []ui.Action
+	ID               ui.Input
+	Persons          ui.Checkboxes
+	Download         ui.Button
+	Pagination       ui.Pagination
+}
+
+const pageSize = 50
+
+func (p *Pages) traffic(w http.ResponseWriter, r *http.Request) error {
+	pg := trafficPage{Page: page(r, "exchange.traffic.title")}
+	if err := p.Service.Flush(r.Context()); err != nil {
+		return err
+	}
+	counts, err := p.Store.Stats(r.Context(), p.Now().Add(-24*time.Hour))
+	if err != nil {
+		return err
+	}
+	pg.Figures, pg.Faults = figures(pg.Page, counts)
+	q := web.Query(r)
+	before, _ := strconv.ParseInt(q.Get("before"), 10, 64) // a malformed number shows the first page
+	faults := q.Get("faults") != ""
+	rows, err := p.Store.Recent(r.Context(), exchange.Filter{Faults: faults, Before: before, Limit: pageSize})
+	if err != nil {
+		return err
+	}
+	pg.Messages = messageTable(pg.Page, rows)
+	if len(rows) == pageSize {
+		next := "/exchange/admin?before=" + strconv.FormatInt(rows[len(rows)-1].Seq, 10)
+		if faults {
+			next += "&faults=1"
+		}
+		pg.Pagination.Next = next
+	}
+	pg.Links = []ui.Action{{Text: pg.T("exchange.services.title"), URL: "/exchange/admin/services"}, {Text: pg.T("exchange.keys.title"), URL: "/exchange/admin/keys"},
+		{Text: pg.T("exchange.test.title"), URL: "/exchange/admin/test"}}
+	if faults {
+		pg.Links = append(pg.Links, ui.Action{Text: pg.T("exchange.traffic.all"), URL: "/exchange/admin"})
+	} else {
+		pg.Links = append(pg.Links, ui.Action{Text: pg.T("exchange.traffic.only_faults"), URL: "/exchange/admin?faults=1"})
+	}
+	pg.ID = ui.Input{Name: "id", Label: pg.T("exchange.id"), Hint: pg.T("exchange.evidence.hint"), Width: "30"}
+	pg.Persons = ui.Checkboxes{Name: "persons", Legend: pg.T("exchange.evidence.persons"), NoLegend: true,
+		Options: []ui.Option{{Value: "1", Label: pg.T("exchange.evidence.persons"), Hint: pg.T("exchange.evidence.persons_hint")}}}
+	pg.Download = ui.Button{Text: pg.T("exchange.evidence.download"), Kind: "secondary"}
+	return p.templates.Render(w, r, http.StatusOK, "traffic", pg)
+}
+
+// figures sums the last day, and groups the faults by hop and code.
+func figures(pg ui.Page, counts []exchange.Count) (ui.Figures, ui.Table) {
+	var in, out, bad int64
+	byType := map[string]int64{}
+	for _, c := range counts {
+		if c.Role == exchange.RoleConsumer {
+			out += c.N
+		} else {
+			in += c.N
+		}
+		if c.Outcome != "ok" {
+			bad += c.N
+			byType[c.Outcome] += c.N
+		}
+	}
+	tone := ui.Neutral
+	if bad > 0 {
+		tone = ui.Soon
+	}
+	fig := ui.Figures{Items: []ui.Figure{
+		{Label: pg.T("exchange.traffic.asked"), Value: i18n.Number(pg.Lang, out), Note: pg.T("exchange.traffic.day")},
+		{Label: pg.T("exchange.traffic.answered"), Value: i18n.Number(pg.Lang, in), Note: pg.T("exchange.traffic.day")},
+		{Label: pg.T("exchange.traffic.faults"), Value: i18n.Number(pg.Lang, bad), Note: pg.T("exchange.traffic.day"), Tone: tone},
+	}}
+	t := ui.Table{Caption: pg.T("exchange.traffic.by_fault"), Dense: true,
+		Columns: []ui.Column{{Text: pg.T("exchange.hop")}, {Text: pg.T("exchange.code")}, {Text: pg.T("exchange.count"), Numeric: true}},
+		Empty:   &ui.Empty{Title: pg.T("exchange.traffic.no_faults")}}
+	types := make([]string, 0, len(byType))
+	for k := range byType {
+		types = append(types, k)
+	}
+	sort.Slice(types, func(i, j int) bool {
+		return byType[types[i]] > byType[types[j]] || byType[types[i]] == byType[types[j]] && types[i] < types[j]
+	})
+	for _, k := range types {
+		t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{{Text: hop(pg, k)}, {Text: k, Head: true}, {Text: i18n.Number(pg.Lang, byType[k])}}})
+	}
+	return fig, t
+}
+
+func hop(pg ui.Page, typ string) string {
+	switch {
+	case strings.HasPrefix(typ, "client."):
+		return pg.T("exchange.hop.client")
+	case strings.HasPrefix(typ, "server.clientproxy."):
+		return pg.T("exchange.hop.consumer")
+	case strings.HasPrefix(typ, "server.serverproxy."):
+		return pg.T("exchange.hop.provider")
+	}
+	return "–"
+}
+
+func messageTable(pg ui.Page, rows []exchange.Message) ui.Table {
+	t := ui.Table{Caption: pg.T("exchange.traffic.last"), Dense: true,
+		Columns: []ui.Column{{Text: pg.T("exchange.at")}, {Text: pg.T("exchange.direction")}, {Text: pg.T("exchange.client")}, {Text: pg.T("exchange.service")},
+			{Text: pg.T("exchange.purpose")}, {Text: pg.T("exchange.outcome")}, {Text: pg.T("exchange.duration"), Numeric: true}},
+		Empty: &ui.Empty{Title: pg.T("exchange.traffic.none"), Text: pg.T("exchange.traffic.none_text")}}
+	for _, m := range rows {
+		tag := &ui.Tag{Text: strconv.Itoa(m.Status), Tone: ui.Done}
+		tone := ui.Neutral
+		if m.Outcome != "ok" {
+			tag, tone = &ui.Tag{Text: m.Outcome, Tone: ui.Late}, ui.Late
+		} else if m.Status >= 400 {
+			tag.Tone = ui.Soon
+		}
+		t.Rows = append(t.Rows, ui.Row{Tone: tone, Cells: []ui.Cell{
+			{Text: i18n.DateTime(m.At), Sub: m.ExchangeID}, {Text: pg.T("exchange.role." + m.Role)}, {Text: m.Client},
+			{Text: m.Service, Sub: m.Method + " " + m.Path, Head: true}, {Text: m.Activity, Sub: m.Dossier}, {Tag: tag},
+			{Text: i18n.Number(pg.Lang, m.Duration.Milliseconds()) + " ms"}}})
+	}
+	return t
+}
+
+// evidence hands out a package. It is a POST because giving evidence away is an act that is recorded.
+func (p *Pages) evidence(w http.ResponseWriter, r *http.Request) error {
+	form, err := web.ReadForm(w, r, 4<<10)
+	if err != nil {
+		return err
+	}
+	id, persons := strings.TrimSpace(form.Get("id")), form.Get("persons") != ""
+	action := "exchange.evidence.export"
+	if persons {
+		action = "exchange.evidence.export_persons"
+	}
+	if err := p.audit(r, action, id); err != nil {
+		return err
+	}
+	b, err := p.Service.Evidence(r.Context(), id, exchange.EvidenceOptions{Persons: persons})
+	if err != nil {
+		return err
+	}
+	return web.WriteFile(w, web.File{Name: "evidence-" + id + ".zip", Type: "application/zip", Data: b})
+}
+
+func (p *Pages) audit(r *http.Request, action, object string) error {
+	if p.Audit == nil {
+		return nil
+	}
+	return p.Audit(r.Context(), reqctx.PrincipalOf(r.Context()).ID, action, object)
+}
+
+type servicesPage struct {
+	ui.Page
+	Offers, Rules ui.Table
+}
+
+func (p *Pages) services(w http.ResponseWriter, r *http.Request) error {
+	pg := servicesPage{Page: page(r, "exchange.services.title")}
+	pg.Back = "/exchange/admin"
+	pg.Offers = ui.Table{Caption: pg.T("exchange.services.offered"),
+		Columns: []ui.Column{{Text: pg.T("exchange.service")}, {Text: pg.T("exchange.services.kind")}, {Text: pg.T("exchange.services.personal")}},
+		Empty:   &ui.Empty{Title: pg.T("exchange.services.none")}}
+	for _, o := range p.Service.Offers() {
+		kind, personal := "REST", pg.T("exchange.no")
+		if len(o.OpenAPI) > 0 {
+			kind = "OpenAPI"
+		}
+		if o.Personal {
+			personal = pg.T("exchange.services.purpose_needed")
+		}
+		pg.Offers.Rows = append(pg.Offers.Rows, ui.Row{Cells: []ui.Cell{{Text: i18n.Text(o.Name).In(pg.Lang), Sub: o.ID.String(), Head: true}, {Text: kind}, {Text: personal}}})
+	}
+	pg.Rules = ui.Table{Caption: pg.T("exchange.services.rules"),
+		Columns: []ui.Column{{Text: pg.T("exchange.service")}, {Text: pg.T("exchange.client")}, {Text: pg.T("exchange.services.allowed")},
+			{Text: pg.T("exchange.purpose")}, {Text: pg.T("exchange.services.basis")}},
+		Empty: &ui.Empty{Title: pg.T("exchange.services.no_rules"), Text: pg.T("exchange.services.no_rules_text")}}
+	for _, rule := range p.Service.Rules() {
+		methods, path := strings.Join(rule.Methods, " "), rule.Path
+		if methods == "" {
+			methods = "*"
+		}
+		if path == "" {
+			path = "**"
+		}
+		pg.Rules.Rows = append(pg.Rules.Rows, ui.Row{Cells: []ui.Cell{{Text: rule.Service, Head: true}, {Text: rule.Consumer}, {Text: methods + " " + path},
+			{Text: strings.Join(rule.Activities, " ")}, {Text: rule.Basis}}})
+	}
+	return p.templates.Render(w, r, http.StatusOK, "services", pg)
+}
+
+type keysPage struct {
+	ui.Page
+	Keys      []keyRow
+	None      ui.Empty
+	Label     ui.Input
+	Subsystem ui.Select
+	Create    ui.Button
+	// Secret is shown once, after the key was made.
+	Secret string
+}
+
+type keyRow struct {
+	Label, Subsystem, State string
+	Since                   time.Time
+	Revoke                  *ui.Button
+}
+
+func (p *Pages) keys(w http.ResponseWriter, r *http.Request) error {
+	return p.renderKeys(w, r, http.StatusOK, "", nil)
+}
+
+func (p *Pages) renderKeys(w http.ResponseWriter, r *http.Request, status int, secret string, problems ui.Problems) error {
+	pg := keysPage{Page: page(r, "exchange.keys.title"), Secret: secret}
+	pg.Back, pg.Problems = "/exchange/admin", problems
+	list, err := p.Keys.Keys(r.Context())
+	if err != nil {
+		return err
+	}
+	pg.None = ui.Empty{Title: pg.T("exchange.keys.none"), Text: pg.T("exchange.keys.none_text")}
+	for _, k := range list {
+		row := keyRow{Label: k.Label, Subsystem: k.Subsystem, State: pg.T("exchange.keys.active"), Since: k.CreatedAt}
+		if k.RevokedAt.IsZero() {
+			row.Revoke = &ui.Button{Text: pg.T("exchange.keys.revoke"), Kind: "secondary", Name: "id", Value: k.ID}
+		} else {
+			row.State = pg.T("exchange.keys.revoked")
+		}
+		pg.Keys = append(pg.Keys, row)
+	}
+	pg.Label = ui.Input{Name: "label", Label: pg.T("exchange.keys.label"), Hint: pg.T("exchange.keys.label_hint"), Error: problems.For("label")}
+	pg.Subsystem = ui.Select{Name: "subsystem", Label: pg.T("exchange.client"), Empty: pg.T("exchange.choose"), Error: problems.For("subsystem")}
+	for _, s := range p.Subsystems {
+		pg.Subsystem.Options = append(pg.Subsystem.Options, ui.Option{Value: s, Label: s})
+	}
+	pg.Create = ui.Button{Text: pg.T("exchange.keys.create")}
+	w.Header().Set("Cache-Control", "no-store")
+	return p.templates.Render(w, r, status, "keys", pg)
+}
+
+func (p *Pages) keyCreate(w http.ResponseWriter, r *http.Request) error {
+	form, err := web.ReadForm(w, r, 4<<10)
+	if err != nil {
+		return err
+	}
+	var problems ui.Problems
+	label, sub := strings.TrimSpace(form.Get("label")), form.Get("subsystem")
+	if label == "" || len(label) > 200 {
+		problems.Add("label", "exchange.keys.label_missing")
+	}
+	known := false
+	for _, s := range p.Subsystems {
+		known = known || s == sub
+	}
+	if !known {
+		problems.Add("subsystem", "exchange.keys.subsystem_missing")
+	}
+	if len(problems) > 0 {
+		return p.renderKeys(w, r, http.StatusUnprocessableEntity, "", problems)
+	}
+	if err := p.audit(r, "exchange.key.create", sub); err != nil {
+		return err
+	}
+	secret := "truc_key_" + rand.Text() + rand.Text()
+	err = p.Keys.AddKey(r.Context(), exchange.APIKey{ID: rand.Text(), Hash: exchangeapi.HashKey(secret), Subsystem: sub, Label: label,
+		CreatedAt: p.Now().UTC(), CreatedBy: reqctx.PrincipalOf(r.Context()).ID})
+	if err != nil {
+		return err
+	}
+	return p.renderKeys(w, r, http.StatusOK, secret, nil)
+}
+
+func (p *Pages) keyRevoke(w http.ResponseWriter, r *http.Request) error {
+	form, err := web.ReadForm(w, r, 4<<10)
+	if err != nil {
+		return err
+	}
+	if err := p.audit(r, "exchange.key.revoke", form.Get("id")); err != nil {
+		return err
+	}
+	if err := p.Keys.RevokeKey(r.Context(), form.Get("id"), p.Now().UTC()); err != nil {
+		return err
+	}
+	ui.Flash(w, "exchange.keys.revoke_done")
+	return web.SeeOther(w, r, "/exchange/admin/keys")
+}
+
+type testPage struct {
+	ui.Page
+	Member ui.Select
+	Run    ui.Button
+	Steps  *ui.Table
+}
+
+func (p *Pages) test(w http.ResponseWriter, r *http.Request) error { return p.renderTest(w, r, "") }
+
+func (p *Pages) testRun(w http.ResponseWriter, r *http.Request) error {
+	form, err := web.ReadForm(w, r, 4<<10)
+	if err != nil {
+		return err
+	}
+	if form.Get("member") == "" {
+		return errs.E(errs.Invalid, "exchange.test.member_missing", nil)
+	}
+	return p.renderTest(w, r, form.Get("member"))
+}
+
+// renderTest shows the test, with its steps when a member was named.
+func (p *Pages) renderTest(w http.ResponseWriter, r *http.Request, member string) error {
+	pg := testPage{Page: page(r, "exchange.test.title")}
+	pg.Back = "/exchange/admin"
+	pg.Member = ui.Select{Name: "member", Label: pg.T("exchange.test.member"), Value: member, Empty: pg.T("exchange.choose")}
+	for _, m := range p.Directory.Members() {
+		pg.Member.Options = append(pg.Member.Options, ui.Option{Value: m.ID, Label: i18n.Text(m.Name).In(pg.Lang) + " (" + m.ID + ")"})
+	}
+	pg.Run = ui.Button{Text: pg.T("exchange.test.run")}
+	if member != "" {
+		t := &ui.Table{Caption: pg.T("exchange.test.result"),
+			Columns: []ui.Column{{Text: pg.T("exchange.test.step")}, {Text: pg.T("exchange.outcome")}, {Text: pg.T("exchange.test.found")}}}
+		for _, s := range p.Service.Probe(r.Context(), member) {
+			tag, found := &ui.Tag{Text: pg.T("exchange.test.ok"), Tone: ui.Done}, pg.T(s.Key, s.Args...)
+			if !s.OK {
+				tag = &ui.Tag{Text: pg.T("exchange.test.failed"), Tone: ui.Late}
+			}
+			if s.Took > 0 {
+				found += " (" + strconv.FormatInt(s.Took.Milliseconds(), 10) + " ms)"
+			}
+			t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{{Text: pg.T("exchange.test.step." + s.Name), Sub: s.Peer, Head: true}, {Tag: tag}, {Text: found, Sub: s.Fault}}})
+		}
+		pg.Steps = t
+	}
+	return p.templates.Render(w, r, http.StatusOK, "test", pg)
+}
