@@ -105,8 +105,9 @@ func clear(ctx context.Context, tx *storage.Tx, register string, latest map[stri
 }
 
 // chunkSize is the length of a list of binds. Lists are filled up to it by repeating their last value, so that the
-// program has few different SQL texts.
-const chunkSize = 200
+// program has few different SQL texts. Longer lists make PostgreSQL read the whole of a table it has no statistics of,
+// as during a first load.
+const chunkSize = 40
 
 // in appends "($2, $3 …)" to query. Short lists (up to 10) have their own text, for they are what a search sends.
 func in(query, register string, keys []string) (string, []any) {
