@@ -439,11 +439,24 @@ func (fm *Form) validatePages(pages []*Page, f Facts, whole bool) []FieldProblem
 		return out
 	}
 	for i, s := range faults {
-		if !owned[i] && s.key != "bundle.form.required" {
+		if !owned[i] && s.key != "bundle.form.required" && !fm.asksFor(s.ptr) {
 			out = append(out, FieldProblem{Ptr: s.ptr, Name: s.ptr.Name(), Key: s.key, Args: s.args})
 		}
 	}
 	return out
+}
+
+// asksFor reports whether some page, hidden or not, asks for what lies at a pointer. An old answer to a hidden question
+// is no fault: [Form.Clean] drops it.
+func (fm *Form) asksFor(ptr Pointer) bool {
+	for _, p := range fm.Pages {
+		for _, x := range p.Fields {
+			if within(ptr, x.Ptr) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // control names the control that shows a fault at a pointer within the field.

@@ -56,7 +56,7 @@ type Field struct {
 	Options     []Option
 	When        Expr
 	// Optional fields may stay empty; every other field that is shown must be filled.
-	Optional     bool
+	Optional bool
 	// Past dates may not lie after the day of the question.
 	Past         bool
 	Autocomplete string

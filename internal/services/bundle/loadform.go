@@ -132,6 +132,9 @@ func (r *formReader) read() {
 	d := &decoder{file: r.file(".ui.json"), bad: r.l.bad}
 	d.decode(uiNode, &raw)
 	r.readPages(&raw, uiNode)
+	if len(r.l.problems) > before {
+		return // a field that could not be read would also be told as not asked
+	}
 	r.checkAsked(schema)
 	r.checkTexts()
 }
