@@ -56,8 +56,6 @@ func ParsePath(raw string) (Path, error) {
 			return Path{}, errors.New("backslash")
 		case escaped && c == '/':
 			return Path{}, errors.New("encoded slash")
-		case escaped && c == '%' && i+2 < len(raw) && isHex(raw[i+1]) && isHex(raw[i+2]):
-			return Path{}, errors.New("doubly encoded character")
 		case !escaped && !isPathChar(c):
 			return Path{}, fmt.Errorf("character %q must be percent-encoded", rune(c))
 		}
@@ -69,6 +67,12 @@ func ParsePath(raw string) (Path, error) {
 		}
 	}
 	p := Path{canonical: canon.String(), decoded: dec.String()}
+	// Looked for in the decoded form, because the digits may have been encoded too.
+	for i := 0; i+2 < len(p.decoded); i++ {
+		if p.decoded[i] == '%' && isHex(p.decoded[i+1]) && isHex(p.decoded[i+2]) {
+			return Path{}, errors.New("doubly encoded character")
+		}
+	}
 	if !utf8.ValidString(p.decoded) {
 		return Path{}, errors.New("invalid UTF-8")
 	}

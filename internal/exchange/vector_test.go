@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+var vectorTime = time.Unix(1790000000, 0).UTC()
+
+func secs(n int) time.Duration { return time.Duration(n) * time.Second }
+
 func seedKey(first byte) ed25519.PrivateKey {
 	seed := make([]byte, 32)
 	for i := range seed {

@@ -1,0 +1,84 @@
+package exchangestore
+
+import (
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"truc/internal/errs"
+	"truc/internal/exchange"
+	"truc/internal/storage"
+	"truc/internal/storage/storagetest"
+)
+
+func TestStore(t *testing.T) {
+	sub, err := fs.Sub(Migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	storagetest.Module(t, "exchange", sub, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		now := time.Date(2026, 11, 21, 9, 0, 0, 123000, time.UTC)
+		s := &Store{DB: db}
+		a := exchange.Message{Role: exchange.RoleProvider, RequestID: "r1", ExchangeID: "x", Client: "VN/GOV/H36/onestop", Service: "VN/GOV/G01/population/person", Method: "POST",
+			Path: "/query", Outcome: "ok", At: now, RequestIndex: 4, ResponseIndex: -1, RequestSize: 9, Activity: "prefill", Dossier: "d"}
+		b := a
+		b.RequestID, b.RequestIndex, b.Outcome = "r2", 6, "server.serverproxy.access_denied"
+		if err := s.Record(ctx, []exchange.Message{a, b}); err != nil {
+			t.Fatal(err)
+		}
+		// The same exchange again, complete now; and once more from an old half, which must not empty it.
+		done := a
+		done.ResponseIndex, done.Status, done.Duration, done.ResponseSize = 7, 200, 5*time.Millisecond, 3
+		if err := s.Record(ctx, []exchange.Message{done, a}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.ByExchange(ctx, "x")
+		if err != nil || len(got) != 2 {
+			t.Fatalf("ByExchange = %+v, %v", got, err)
+		}
+		done.Seq = got[0].Seq
+		if d := cmp.Diff(done, got[0]); d != "" {
+			t.Errorf("row (-want +got):\n%s", d)
+		}
+		if n, err := s.Indexed(ctx); err != nil || n != 8 {
+			t.Errorf("Indexed = %d, %v", n, err)
+		}
+		faults, err := s.Recent(ctx, exchange.Filter{Faults: true, Role: exchange.RoleProvider, Service: a.Service, Client: a.Client})
+		if err != nil || len(faults) != 1 || faults[0].RequestID != "r2" {
+			t.Errorf("Recent = %+v, %v", faults, err)
+		}
+		if page, err := s.Recent(ctx, exchange.Filter{Before: faults[0].Seq}); err != nil || len(page) != 1 {
+			t.Errorf("second page = %+v, %v", page, err)
+		}
+		counts, err := s.Stats(ctx, now)
+		want := []exchange.Count{{Role: "provider", Service: a.Service, Outcome: "ok", N: 1}, {Role: "provider", Service: a.Service, Outcome: b.Outcome, N: 1}}
+		if d := cmp.Diff(want, counts); d != "" || err != nil {
+			t.Errorf("Stats (-want +got):\n%s %v", d, err)
+		}
+		if ids, err := s.RequestIDs(ctx, now); err != nil || len(ids) != 2 {
+			t.Errorf("RequestIDs = %v, %v", ids, err)
+		}
+		k := exchange.APIKey{ID: "k", Hash: "h", Subsystem: a.Client, Label: "l", CreatedAt: now, CreatedBy: "admin"}
+		if err := s.AddKey(ctx, k); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.AddKey(ctx, exchange.APIKey{ID: "k2", Hash: "h"}); !errs.Is(err, errs.Conflict) {
+			t.Errorf("second key of one hash: %v", err)
+		}
+		if got, err := s.KeyByHash(ctx, "h"); err != nil || got != k {
+			t.Errorf("KeyByHash = %+v, %v", got, err)
+		}
+		if err := s.RevokeKey(ctx, "k", now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.KeyByHash(ctx, "h"); !errs.Is(err, errs.NotFound) {
+			t.Errorf("revoked key: %v", err)
+		}
+		if ks, err := s.Keys(ctx); err != nil || len(ks) != 1 || ks[0].RevokedAt != now {
+			t.Errorf("Keys = %+v, %v", ks, err)
+		}
+	})
+}
