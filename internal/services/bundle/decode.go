@@ -72,6 +72,10 @@ func (d *decoder) value(n *node, v reflect.Value) {
 			kids = []*node{n} // `from: submitted` is a list of one
 		}
 		for _, kid := range kids {
+			if kid.kind == nullNode {
+				d.wrong(kid, "một phần tử / an item")
+				continue
+			}
 			el := reflect.New(v.Type().Elem()).Elem()
 			d.value(kid, el)
 			v.Set(reflect.Append(v, el))

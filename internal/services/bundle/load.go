@@ -132,6 +132,10 @@ func (l *loader) decode(name string, out any, optional bool) *node {
 		return nil
 	}
 	d := &decoder{file: name, bad: l.bad}
+	if n.kind != mapNode {
+		d.wrong(n, "bảng khóa: giá trị / mapping")
+		return nil
+	}
 	d.decode(n, out)
 	return n
 }

@@ -80,7 +80,7 @@ func (l *loader) checkPapers(p *Procedure, c *Case, n *node, file string) {
 			l.bad(file, n.at("papers", i, "maxBytes"), "tooMany", "what", "byte", "max", 50<<20)
 		}
 	}
-	if forms != 1 && len(c.Papers) > 0 {
+	if papers := n.get("papers"); forms != 1 && papers != nil && papers.kind != nullNode {
 		l.bad(file, n.at("papers"), "oneForm", "n", forms)
 	}
 }

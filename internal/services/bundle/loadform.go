@@ -154,7 +154,7 @@ func (r *formReader) readPages(raw *rawUI, n *node) {
 		r.l.compile(r.fm.env, ui, n.at("pages", i, "when"), rp.When, cel.BoolType)
 		r.fm.Pages = append(r.fm.Pages, p)
 		for j := range rp.Fields {
-			fn := n.get("pages").kids[i].get("fields").kids[j]
+			fn := n.item("pages", i).item("fields", j)
 			f := r.field(&rp.Fields[j], fn, "", r.fm.schema)
 			if f == nil {
 				continue
@@ -244,7 +244,7 @@ func (r *formReader) repeat(f *Field, raw *rawField, n *node, key string) {
 		return
 	}
 	for i := range raw.Items {
-		in := n.get("items").kids[i]
+		in := n.item("items", i)
 		if w := Widget(raw.Items[i].Widget); w == Repeat || w == FileUpload {
 			r.l.bad(r.file(".ui.json"), in.at("widget"), "widget", "widget", w, "known", "text, number, date3, …")
 			continue

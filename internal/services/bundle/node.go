@@ -80,6 +80,28 @@ func (n *node) at(path ...any) int {
 	return line
 }
 
+// item returns the i-th element as the decoder counted them: a single value is a list of one, and nulls are left out.
+// It never returns nil.
+func (n *node) item(key string, i int) *node {
+	list := n.get(key)
+	switch {
+	case list == nil:
+		return &node{}
+	case list.kind != seqNode:
+		return list
+	}
+	for _, kid := range list.kids {
+		if kid.kind == nullNode {
+			continue
+		}
+		if i == 0 {
+			return kid
+		}
+		i--
+	}
+	return &node{line: list.line}
+}
+
 // plain returns the value as encoding/json would have decoded it, with int64 for whole numbers.
 func (n *node) plain() any {
 	if n == nil {
