@@ -203,11 +203,11 @@ func (d *Document) Service(id string) (Service, bool) {
 	return d.Services[i], true
 }
 
-// NodesOf returns the nodes that speak for a subsystem.
+// NodesOf returns the nodes that speak for a subsystem; revoked ones no longer do.
 func (d *Document) NodesOf(subsystem string) []Node {
 	var out []Node
 	for _, n := range d.Nodes {
-		if slices.Contains(n.Subsystems, subsystem) {
+		if slices.Contains(n.Subsystems, subsystem) && !d.IsRevoked(n.TLSKeyID) {
 			out = append(out, n)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"truc/internal/errs"
+	"truc/internal/orgcode"
 )
 
 const defaultTimeout = 30 * time.Second
@@ -85,7 +86,7 @@ func (x *exchangeState) call(ctx context.Context, c Call) (*Answer, *Fault) {
 		// The context may run on the wall clock while Now is injected, so the rest is counted, not the instant.
 		req.Header.Set(HeaderDeadline, strconv.FormatInt(s.now().Add(time.Until(d)).UnixMilli(), 10))
 	}
-	peers, err := s.opt.Directory.Providers(c.To)
+	peers, err := s.providers(c.To)
 	if err != nil {
 		return nil, x.directoryFault(err)
 	}
@@ -191,6 +192,18 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 	a := &Answer{Status: resp.Status, Header: endToEnd(resp.Header), Body: resp.Body, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
 		Hash: resp.Header.Get(HeaderHash)}
 	return a, nil
+}
+
+// providers returns the nodes to ask. Metadata services are in no catalogue: every node of the subsystem has them.
+func (s *Service) providers(to orgcode.Service) ([]Peer, error) {
+	if !slices.Contains(reservedCodes, to.Code) {
+		return s.opt.Directory.Providers(to)
+	}
+	peers := s.opt.Directory.Hosts(to.Owner())
+	if len(peers) == 0 {
+		return nil, errs.E(errs.NotFound, "exchange.member_unknown", nil)
+	}
+	return peers, nil
 }
 
 // carry sends to a peer, or hands the request to this very node: then only the network is left out.

@@ -152,11 +152,8 @@ func (s *Service) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Run completes the index from the log, then keeps it up to date until ctx ends.
+// Run keeps the index up to date until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.Reindex(ctx); err != nil {
-		s.opt.Logger.WarnContext(ctx, "exchange index cannot be completed", slog.String("error", err.Error()))
-	}
 	t := time.NewTicker(500 * time.Millisecond)
 	defer t.Stop()
 	failing := false

@@ -39,7 +39,7 @@ func (s *Service) methodsFor(owner, client orgcode.Subsystem, allowedOnly bool) 
 	s.mu.RUnlock()
 	out := []metaID{}
 	for _, o := range s.Offers() {
-		if o.ID.Owner() != owner || !o.Public && !rules.reaches(client.String(), o.ID) {
+		if o.ID.Owner() != owner || !o.Public && !rules.reaches(client, o.ID) {
 			continue
 		}
 		endpoints := o.Endpoints
@@ -47,7 +47,7 @@ func (s *Service) methodsFor(owner, client orgcode.Subsystem, allowedOnly bool) 
 			endpoints = []Endpoint{{Method: "*", Path: "**"}}
 		}
 		if allowedOnly {
-			if endpoints = rules.endpoints(client.String(), o.ID); len(endpoints) == 0 {
+			if endpoints = rules.endpoints(client, o.ID); len(endpoints) == 0 {
 				continue
 			}
 		}
@@ -73,7 +73,7 @@ func (s *Service) openAPI(t Target, client orgcode.Subsystem) (h http.Handler, f
 	s.mu.RLock()
 	rules := s.rules
 	s.mu.RUnlock()
-	if !ok || !o.Public && !rules.reaches(client.String(), id) {
+	if !ok || !o.Public && !rules.reaches(client, id) {
 		return nil, "unknown_service"
 	}
 	if len(o.OpenAPI) == 0 {

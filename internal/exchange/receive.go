@@ -151,7 +151,7 @@ func (x *exchangeState) authorise(t Target, client orgcode.Subsystem) (offer, ht
 	if !ok {
 		return offer{}, nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
 	}
-	allowed, activityOnly := rules.allows(client.String(), t.Service, x.msg.Method, t.Path.Decoded(), x.msg.Activity)
+	allowed, activityOnly := rules.allows(client, t.Service, x.msg.Method, t.Path.Decoded(), x.msg.Activity)
 	if !allowed && !activityOnly {
 		return o, nil, x.fault(atProvider, "access_denied", nil, "service", t.Service.String())
 	}

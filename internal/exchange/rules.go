@@ -10,7 +10,8 @@ import (
 
 // Rule lets one subsystem use one service of this node. Everything not allowed by a rule is refused (spec D11).
 type Rule struct {
-	// Consumer is the subsystem, "VN/GOV/H36/onestop".
+	// Consumer is the subsystem, "VN/GOV/H36/onestop". A star for the member, "VN/GOV/*/onestop", or for class and
+	// member, stands for every agency that runs this subsystem; the subsystem itself is always named.
 	Consumer string `json:"consumer" yaml:"consumer"`
 	// Service is "population/person" or the full identifier.
 	Service string `json:"service" yaml:"service"`
@@ -30,16 +31,18 @@ type ruleSet struct {
 }
 
 type compiledRule struct {
-	consumer, service string // service: "subsystem/code"
-	methods           []string
-	path              pattern
-	activities        []string
+	consumer   orgcode.Subsystem // class and member may be "*"
+	service    string            // "subsystem/code"
+	methods    []string
+	path       pattern
+	activities []string
 }
 
 func compileRules(rules []Rule) (*ruleSet, error) {
 	rs := &ruleSet{rules: slices.Clone(rules)}
 	for i, r := range rules {
-		if _, err := orgcode.ParseSubsystem(r.Consumer); err != nil {
+		consumer, err := parseConsumer(r.Consumer)
+		if err != nil {
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
 		code := r.Service
@@ -56,7 +59,7 @@ func compileRules(rules []Rule) (*ruleSet, error) {
 		if err != nil {
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
-		c := compiledRule{consumer: r.Consumer, service: code, path: p, activities: r.Activities}
+		c := compiledRule{consumer: consumer, service: code, path: p, activities: r.Activities}
 		if !slices.Contains(r.Methods, "*") {
 			c.methods = r.Methods
 		}
@@ -65,11 +68,36 @@ func compileRules(rules []Rule) (*ruleSet, error) {
 	return rs, nil
 }
 
+// parseConsumer reads a subsystem whose class and member may be stars.
+func parseConsumer(s string) (orgcode.Subsystem, error) {
+	p := strings.Split(s, "/")
+	if len(p) == 4 {
+		for _, i := range []int{1, 2} {
+			if p[i] == "*" {
+				p[i] = "any"
+			}
+		}
+	}
+	sub, err := orgcode.ParseSubsystem(strings.Join(p, "/"))
+	if err != nil {
+		return sub, err
+	}
+	raw := strings.Split(s, "/")
+	sub.Class, sub.Member = raw[1], raw[2]
+	return sub, nil
+}
+
+// matches reports whether the rule is about this consumer.
+func (c compiledRule) matches(consumer orgcode.Subsystem) bool {
+	return c.consumer.Instance == consumer.Instance && c.consumer.Code == consumer.Code &&
+		(c.consumer.Class == "*" || c.consumer.Class == consumer.Class) && (c.consumer.Member == "*" || c.consumer.Member == consumer.Member)
+}
+
 // allows reports whether some rule lets the consumer make this call, and whether one would but for the activity.
-func (rs *ruleSet) allows(consumer string, service orgcode.Service, method, path, activity string) (ok, activityOnly bool) {
+func (rs *ruleSet) allows(consumer orgcode.Subsystem, service orgcode.Service, method, path, activity string) (ok, activityOnly bool) {
 	code := service.Subsystem + "/" + service.Code
 	for _, c := range rs.compiled {
-		if c.consumer != consumer || c.service != code || len(c.methods) > 0 && !slices.Contains(c.methods, method) || !c.path.match(path) {
+		if !c.matches(consumer) || c.service != code || len(c.methods) > 0 && !slices.Contains(c.methods, method) || !c.path.match(path) {
 			continue
 		}
 		if len(c.activities) == 0 || slices.Contains(c.activities, activity) {
@@ -81,17 +109,17 @@ func (rs *ruleSet) allows(consumer string, service orgcode.Service, method, path
 }
 
 // reaches reports whether some rule lets the consumer use the service at all.
-func (rs *ruleSet) reaches(consumer string, service orgcode.Service) bool {
+func (rs *ruleSet) reaches(consumer orgcode.Subsystem, service orgcode.Service) bool {
 	code := service.Subsystem + "/" + service.Code
-	return slices.ContainsFunc(rs.compiled, func(c compiledRule) bool { return c.consumer == consumer && c.service == code })
+	return slices.ContainsFunc(rs.compiled, func(c compiledRule) bool { return c.matches(consumer) && c.service == code })
 }
 
 // endpoints returns what the rules let the consumer call of a service.
-func (rs *ruleSet) endpoints(consumer string, service orgcode.Service) []Endpoint {
+func (rs *ruleSet) endpoints(consumer orgcode.Subsystem, service orgcode.Service) []Endpoint {
 	code := service.Subsystem + "/" + service.Code
 	var out []Endpoint
 	for i, c := range rs.compiled {
-		if c.consumer != consumer || c.service != code {
+		if !c.matches(consumer) || c.service != code {
 			continue
 		}
 		path := rs.rules[i].Path

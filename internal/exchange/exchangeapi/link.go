@@ -151,6 +151,7 @@ func (c *Carrier) transport(p exchange.Peer) *http.Transport {
 	tr := &http.Transport{
 		TLSClientConfig: settings.Client(), ForceAttemptHTTP2: true, DialContext: dialer.DialContext,
 		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 5 * time.Minute, MaxResponseHeaderBytes: maxHeader,
+		MaxConnsPerHost:    4,    // HTTP/2 shares them; without a bound the first burst of calls dials once each
 		DisableCompression: true, // the digest is over the bytes on the wire
 		HTTP2:              &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second},
 	}

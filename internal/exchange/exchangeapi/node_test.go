@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +51,9 @@ func newTestNet(t *testing.T) *testNet {
 func (n *testNet) Providers(s orgcode.Service) ([]exchange.Peer, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if strings.HasPrefix(s.Code, "list") || strings.HasPrefix(s.Code, "get") {
+		return nil, errs.E(errs.NotFound, "exchange.service_unknown", nil)
+	}
 	for server, subs := range n.subs {
 		if slices.Contains(subs, s.Owner().String()) {
 			return []exchange.Peer{n.peers[server]}, nil
@@ -107,6 +111,8 @@ type testNode struct {
 	carrier *tamper
 	keyID   string
 	stop    func()
+	// conns counts connections that were opened to this node.
+	conns atomic.Int64
 }
 
 // failingLog refuses when told so.
@@ -203,6 +209,11 @@ func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) 
 	must(err)
 	link := &Link{Service: node.Service}
 	srv := link.Server(pki.Settings{Identity: identity, Roots: roots, Accept: func(*x509.Certificate) error { return nil }}, slog.New(slog.DiscardHandler))
+	srv.ConnState = func(_ net.Conn, st http.ConnState) {
+		if st == http.StateNew {
+			node.conns.Add(1)
+		}
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

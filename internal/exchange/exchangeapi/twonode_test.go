@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -468,4 +469,50 @@ func TestMetadata(t *testing.T) {
 	c.To.Code, c.Method, c.Path, c.Query, c.Body = "getOpenAPI", "GET", "", "serviceCode=open", nil
 	_, err := p.consumer.Call(t.Context(), c)
 	wantFault(t, err, "server.serverproxy.service_type", errs.Invalid)
+}
+
+// D17: calls share a connection. One peer of this trade once opened one a request and died of it.
+func TestConnectionIsShared(t *testing.T) {
+	p := newPair(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 10 {
+				if _, err := p.consumer.Call(t.Context(), query(t)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := p.provider.conns.Load(); n > 4 {
+		t.Errorf("80 calls opened %d connections", n)
+	}
+	if a, b := p.consumer.log.Size(), p.provider.log.Size(); a != 160 || b != 160 {
+		t.Errorf("logs have %d and %d entries, want 160", a, b)
+	}
+}
+
+func TestProbe(t *testing.T) {
+	p := newPair(t)
+	steps := p.consumer.Probe(t.Context(), "VN/GOV/G01")
+	if len(steps) != 4 {
+		t.Fatalf("steps = %+v", steps)
+	}
+	for _, s := range steps {
+		if !s.OK {
+			t.Errorf("step %+v", s)
+		}
+	}
+	p.provider.failing.set(true)
+	if s := p.consumer.Probe(t.Context(), "VN/GOV/G01"); len(s) != 4 || s[3].OK || s[3].Key != "exchange.cannot_log" {
+		t.Errorf("steps with a broken log = %+v", s)
+	}
+	p.provider.stop()
+	if s := p.consumer.Probe(t.Context(), "VN/GOV/G01"); len(s) != 2 || s[1].OK || s[1].Key != "exchange.peer_unreachable" {
+		t.Errorf("steps with the node away = %+v", s)
+	}
+	if s := p.consumer.Probe(t.Context(), "VN/GOV/G99"); len(s) != 1 || s[0].OK {
+		t.Errorf("steps to nobody = %+v", s)
+	}
 }
