@@ -12,15 +12,20 @@
 //	c, err := p.Case(facts)                          // which case ("trường hợp") of the procedure
 //	form := p.Form(c)                                // the interactive form of that case
 //	page := form.NextPage(facts, "")                 // first page; then NextPage(facts, page.ID) … nil = check answers
-//	patch, bad := form.ReadPage(page, values)        // parse what the browser sent
+//	patch, bad := form.ReadPage(page, facts, values) // parse what the browser sent
 //	facts.Answers = facts.Answers.Merge(patch)
 //	bad = append(bad, form.ValidatePage(page, facts)...)
 //	needs, err := p.Papers(c, facts)                 // which papers, which the state knows already
 //	quote, err := p.Fee(c, facts)                    // lines, every exemption, total
 //	bad = form.Validate(facts)                       // everything, before submission
-//	actions := p.Allowed(facts, roles)               // for the desk, disabled ones with the reason
+//	actions := p.Allowed(facts, roles...)            // for the desk, disabled ones with the reason
 //	step, err := p.Flow.Next(state, previous, "receive")
 //	html, err := p.Render("slip-01", data)           // HTML subset for the PDF writer
+//
+// Expressions are CEL (cost-limited, type-checked against the schema of the form). They see answers; prefill.<group>
+// {ok, status}; person {kind, policyGroups, level, age}; fee {total, paid, due}; papers {allJudged, missing,
+// rejected}; dossier {state, previous, channel, date, supplements, extensions, hasResult}; the functions
+// days(from, to) and years(from, to) on dates as text; and tables.<name>(…) for the decision tables of fees.yaml.
 //
 // A version that dossiers are pinned to is kept as [Pack] bytes; [Unpack] gives the file tree back and Hash
 // proves that it is the same.
