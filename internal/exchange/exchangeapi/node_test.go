@@ -152,6 +152,7 @@ type tamper struct {
 	next exchange.Carrier
 	req  func(*exchange.WireRequest)
 	resp func(*exchange.WireRequest, *exchange.WireResponse) *exchange.WireResponse
+	mu   sync.Mutex // guards last
 	last *exchange.WireRequest
 }
 
@@ -160,7 +161,9 @@ func (c *tamper) Carry(ctx context.Context, p exchange.Peer, req *exchange.WireR
 	if c.req != nil {
 		c.req(sent)
 	}
+	c.mu.Lock()
 	c.last = sent
+	c.mu.Unlock()
 	resp, err := c.next.Carry(ctx, p, sent)
 	if err == nil && c.resp != nil {
 		resp = c.resp(req, resp)

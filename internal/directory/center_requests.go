@@ -1,0 +1,231 @@
+package directory
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"truc/internal/errs"
+	"truc/internal/i18n"
+	"truc/internal/pki"
+)
+
+// Join implements [CenterAPI]. A token is approval given in advance; the same keys may ask again with it, because the
+// node may have crashed before it kept the reply.
+func (c *Center) Join(ctx context.Context, req Signed) (*Reply, error) {
+	var peek struct {
+		TokenID string `json:"token_id"`
+	}
+	if err := json.Unmarshal(req.Request, &peek); err != nil {
+		return nil, errs.E(errs.Invalid, "directory.request_malformed", err)
+	}
+	var reply Reply
+	err := c.change(ctx, "system", func(s *State) error {
+		t, ok := s.Tokens[peek.TokenID]
+		if !ok {
+			return errs.E(errs.Denied, "directory.token_unknown", nil)
+		}
+		in, csr, err := c.openJoin(t, req)
+		if err != nil {
+			return err
+		}
+		tlsKey := pki.KeyID(csr.PublicKey)
+		if !t.UsedAt.IsZero() {
+			if n, ok := s.Nodes[t.Node]; ok && t.TLSKeyID == tlsKey && t.SigningKeyID == in.SigningKey.KeyID {
+				reply.Certificate = n.CertificatePEM
+				return nil
+			}
+			return errs.E(errs.Conflict, "directory.token_used", nil)
+		}
+		if c.now().After(t.ExpiresAt) {
+			return errs.E(errs.Denied, "directory.token_expired", nil)
+		}
+		n := NodeRecord{Node: Node{ID: t.Node, Member: t.Member, Keys: []PublicKey{in.SigningKey}}, JoinedAt: c.now(), LastSeen: c.now()}
+		if err := c.certify(&n, csr, in.LinkURL); err != nil {
+			return err
+		}
+		t.UsedAt, t.TLSKeyID, t.SigningKeyID = c.now(), tlsKey, in.SigningKey.KeyID
+		s.Tokens[t.ID] = t
+		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey
+		s.Nodes[n.ID] = n
+		if err := replaceServices(s, n.Node, in.Services); err != nil {
+			return err
+		}
+		s.Events = append(s.Events, Event{Name: "directory.node.joined", Actor: t.CreatedBy, Object: n.ID})
+		reply.Certificate = n.CertificatePEM
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	reply.Envelope, _, err = c.Store.Envelope(ctx)
+	return &reply, err
+}
+
+// openJoin checks both signatures, by the token's key and by the key that is to be registered.
+func (c *Center) openJoin(t TokenRecord, req Signed) (in JoinRequest, csr *x509.CertificateRequest, err error) {
+	der, err := base64.StdEncoding.DecodeString(t.PublicKey)
+	if err != nil {
+		return in, nil, err
+	}
+	tokenKey, err := PublicKey{KeyID: SPKIKeyID(der), SPKI: t.PublicKey}.Ed25519()
+	if err != nil {
+		return in, nil, err
+	}
+	if err := req.open(&in, domainJoin, tokenKey); err != nil {
+		return in, nil, err
+	}
+	pub, err := in.SigningKey.Ed25519()
+	if err != nil {
+		return in, nil, errs.E(errs.Invalid, "directory.request_malformed", err)
+	}
+	if err := req.signedBy(pub, domainJoin); err != nil {
+		return in, nil, errs.E(errs.Denied, "directory.signature_wrong", err)
+	}
+	if in.Instance != c.Instance || in.Node != t.Node || in.SigningKey.NotBefore != 0 || in.SigningKey.NotAfter != 0 {
+		return in, nil, errs.E(errs.Denied, "directory.token_other_node", nil)
+	}
+	csr, err = parseCSR(in.CSR)
+	if err != nil {
+		return in, nil, errs.E(errs.Invalid, "directory.request_malformed", err)
+	}
+	if pki.KeyID(csr.PublicKey) == in.SigningKey.KeyID {
+		return in, nil, errs.E(errs.Invalid, "directory.keys_must_differ", nil)
+	}
+	return in, csr, nil
+}
+
+// certify issues the node's certificate and notes it.
+func (c *Center) certify(n *NodeRecord, csr *x509.CertificateRequest, linkURL string) error {
+	if err := validLinkURL(linkURL); err != nil {
+		return errs.E(errs.Invalid, "directory.link_url_invalid", err)
+	}
+	u, err := url.Parse(linkURL)
+	if err != nil {
+		return errs.E(errs.Invalid, "directory.link_url_invalid", err)
+	}
+	p := strings.Split(n.ID, "/")
+	cert, err := c.CA.IssueNode(csr.Raw, pki.NodeSubject{Instance: p[0], Class: p[1], Member: p[2], Server: p[3], Hosts: []string{u.Hostname()}},
+		c.now(), certificateLifetime)
+	if err != nil {
+		return err
+	}
+	n.TLSKeyID, n.Certificate = pki.KeyID(cert.PublicKey), pki.Fingerprint(cert)
+	n.CertificatePEM, n.NotAfter = string(pki.EncodePEM(cert)), cert.NotAfter.UTC()
+	return nil
+}
+
+// replaceServices makes the services of a node exactly those given.
+func replaceServices(s *State, n Node, services []Service) error {
+	for id, x := range s.Services {
+		if x.Node == n.ID {
+			delete(s.Services, id)
+		}
+	}
+	for _, x := range services {
+		x.Node = n.ID
+		if other, taken := s.Services[x.ID]; taken {
+			return errs.E(errs.Conflict, "directory.service_taken", fmt.Errorf("%s is offered by %s", x.ID, other.Node), "service", x.ID)
+		}
+		if x.Kind != "rest" && x.Kind != "openapi" {
+			return errs.E(errs.Invalid, "directory.service_invalid", nil, "service", x.ID)
+		}
+		x.Name, x.Description = orText(x.Name), orText(x.Description)
+		s.Services[x.ID] = x
+	}
+	return nil
+}
+
+func orText(t i18n.Text) i18n.Text {
+	if t == nil {
+		return i18n.Text{}
+	}
+	return t
+}
+
+// Renew implements [CenterAPI]: a new certificate for the node that signs with its current key. A new TLS key in the
+// request replaces the old one.
+func (c *Center) Renew(ctx context.Context, req Signed) (*Reply, error) {
+	var reply Reply
+	err := c.signedChange(ctx, req, domainRenew, func(s *State, n NodeRecord) error {
+		var in RenewRequest
+		if err := decodeStrict(req.Request, &in); err != nil {
+			return errs.E(errs.Invalid, "directory.request_malformed", err)
+		}
+		if in.Instance != c.Instance || !c.recent(in.CreatedAt) {
+			return errs.E(errs.Denied, "directory.request_stale", nil)
+		}
+		csr, err := parseCSR(in.CSR)
+		if err != nil {
+			return errs.E(errs.Invalid, "directory.request_malformed", err)
+		}
+		if _, gone := s.Revoked[pki.KeyID(csr.PublicKey)]; gone {
+			return errs.E(errs.Denied, "directory.key_revoked", nil)
+		}
+		if err := c.certify(&n, csr, n.LinkURL); err != nil {
+			return err
+		}
+		n.LastSeen = c.now()
+		s.Nodes[n.ID] = n
+		s.Events = append(s.Events, Event{Name: "directory.node.renewed", Actor: n.ID, Object: n.ID})
+		reply.Certificate = n.CertificatePEM
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	reply.Envelope, _, err = c.Store.Envelope(ctx)
+	return &reply, err
+}
+
+// Publish implements [CenterAPI].
+func (c *Center) Publish(ctx context.Context, req Signed) ([]byte, error) {
+	err := c.signedChange(ctx, req, domainServices, func(s *State, n NodeRecord) error {
+		var in ServicesUpdate
+		if err := decodeStrict(req.Request, &in); err != nil {
+			return errs.E(errs.Invalid, "directory.request_malformed", err)
+		}
+		if in.Instance != c.Instance || !c.recent(in.CreatedAt/1e6) || in.CreatedAt <= n.PublishedAt {
+			return errs.E(errs.Denied, "directory.request_stale", nil)
+		}
+		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey
+		n.PublishedAt, n.LastSeen = in.CreatedAt, c.now()
+		s.Nodes[n.ID] = n
+		s.Events = append(s.Events, Event{Name: "directory.services.published", Actor: n.ID, Object: n.ID})
+		return replaceServices(s, n.Node, in.Services)
+	})
+	if err != nil {
+		return nil, err
+	}
+	env, _, err := c.Store.Envelope(ctx)
+	return env, err
+}
+
+// signedChange verifies that a request comes from a node of the network before it looks at anything else in it.
+func (c *Center) signedChange(ctx context.Context, req Signed, domain string, f func(*State, NodeRecord) error) error {
+	var peek struct {
+		Node string `json:"node"`
+	}
+	if err := json.Unmarshal(req.Request, &peek); err != nil {
+		return errs.E(errs.Invalid, "directory.request_malformed", err)
+	}
+	return c.change(ctx, peek.Node, func(s *State) error {
+		n, ok := s.Nodes[peek.Node]
+		if !ok {
+			return errs.E(errs.Denied, "directory.node_unknown", nil)
+		}
+		pub, err := n.currentKey(c.now(), s.Revoked)
+		if err != nil {
+			return err
+		}
+		var any json.RawMessage
+		if err := req.open(&any, domain, pub); err != nil {
+			return err
+		}
+		return f(s, n)
+	})
+}
