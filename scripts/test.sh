@@ -3,7 +3,7 @@
 #   tools     look for what the tests need, and install what is missing where that is possible
 #   lint      format, golangci-lint, go vet
 #   postgres  start a PostgreSQL server of our own for the stages after it
-#   unit      unit and store tests on both engines, concurrent packages with the race detector
+#   unit      unit and store tests on both engines, with the race detector
 #   gen       write the files that tests keep
 #   system    the network of nodes, driven without a browser
 #   e2e       browser journeys in headless Chromium
@@ -135,20 +135,12 @@ gotest() {
   (go test -json "$@" 2>&1 || true) | .cache/bin/testsummary -title "$title"
 }
 
-# Packages in which goroutines share memory run with the race detector; it slows SQLite in pure Go tenfold, so the
-# others run without.
-concurrent='^truc/internal/(errs|i18n|reqctx|storage|outbox|web|pki|calendar|translog|audit|directory|exchange|identity|fakebank|app)(/|$)'
-
+# Everything runs with the race detector: it costs a minute, and a list of packages that need it would be wrong soon.
 stage_unit() {
-  local all race plain bad=0
-  all=$(go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v -e '^truc/internal/demo' || true)
-  race=$(grep -E "$concurrent" <<<"$all" || true)
-  plain=$(grep -vE "$concurrent" <<<"$all" || true)
-  # shellcheck disable=SC2086 # lists of packages
-  gotest "unit tests" -count=1 $plain || bad=1
-  # shellcheck disable=SC2086
-  gotest "unit tests with race detector" -count=1 -race $race || bad=1
-  return $bad
+  local all
+  all=$(go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v '^truc/internal/demo') || return 1
+  # shellcheck disable=SC2086 # a list of packages
+  gotest "unit and store tests" -count=1 -race -timeout 15m $all
 }
 
 stage_gen() { go test -count=1 ./internal/archtest -run 'TestMigrationsAreFrozen|TestSchemaIsWritten' -update; }
