@@ -146,3 +146,7 @@ func (t *typesetter) draw(s style, x, y float64, text string) {
 		t.pdf.Line(x, under, x+t.width(s, text), under)
 	}
 }
+
+// RegularFont returns the TrueType file of the upright regular face, for whoever draws text on a page besides this
+// package, such as visible signatures. The bytes are shared: do not change them.
+func RegularFont() []byte { return face("") }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"reflect"
 	"strings"
+	"sync"
 
 	"truc/internal/errs"
 	"truc/internal/i18n"
@@ -59,43 +60,61 @@ func NewRenderer(opt Options) (rd *Renderer, err error) {
 // Assets returns the assets to mount under /assets/.
 func (rd *Renderer) Assets() *Assets { return rd.opt.Assets }
 
-// Templates are the pages of one package.
+// Templates are the pages of one package. A page is compiled when it is first asked for: a node has some sixty pages in
+// two languages, and most nodes serve a handful of them, so that compiling all would be most of an idle node's heap.
 type Templates struct {
-	rd    *Renderer
-	pages map[string]map[string]*template.Template // language → page → template
+	rd              *Renderer
+	pages, partials map[string]string // file → text, checked when read
+	names           map[string]string // page → file
+
+	mu       sync.Mutex // guards compiled
+	compiled map[compiledKey]*template.Template
 }
 
-// Parse parses the files of fsys that match patterns. A file that defines "main" is a page, named by its base name
-// without ".html"; the others are partials that all pages of the call may use.
+type compiledKey struct{ lang, page string }
+
+// Parse reads the files of fsys that match patterns. A file that defines "main" is a page, named by its base name
+// without ".html"; the others are partials that all pages of the call may use. Every file is checked here, so that a
+// mistake stops the start and not a request.
 func (rd *Renderer) Parse(fsys fs.FS, patterns ...string) (*Templates, error) {
-	t := &Templates{rd: rd, pages: map[string]map[string]*template.Template{}}
 	pages, partials, err := rd.sortFiles(fsys, patterns)
 	if err != nil {
 		return nil, err
 	}
-	for _, lang := range i18n.Langs {
-		t.pages[lang] = map[string]*template.Template{}
-		shared, err := rd.base[lang].Clone()
-		if err != nil {
-			return nil, fmt.Errorf("clone layout: %w", err)
-		}
-		for f, text := range partials {
-			if _, err := shared.New(f).Parse(text); err != nil {
-				return nil, fmt.Errorf("partial %s: %w", f, err)
-			}
-		}
-		for f, text := range pages {
-			one, err := shared.Clone()
-			if err != nil {
-				return nil, fmt.Errorf("clone partials: %w", err)
-			}
-			if _, err := one.New(f).Parse(text); err != nil {
-				return nil, fmt.Errorf("page %s: %w", f, err)
-			}
-			t.pages[lang][strings.TrimSuffix(path.Base(f), ".html")] = one
-		}
+	t := &Templates{rd: rd, pages: pages, partials: partials, names: map[string]string{}, compiled: map[compiledKey]*template.Template{}}
+	for f := range pages {
+		t.names[strings.TrimSuffix(path.Base(f), ".html")] = f
 	}
 	return t, nil
+}
+
+// page returns a compiled page, or nil when there is none of that name.
+func (t *Templates) page(lang, name string) (*template.Template, error) {
+	f, ok := t.names[name]
+	base := t.rd.base[lang]
+	if !ok || base == nil {
+		return nil, nil
+	}
+	key := compiledKey{lang, name}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if tm := t.compiled[key]; tm != nil {
+		return tm, nil
+	}
+	tm, err := base.Clone()
+	if err != nil {
+		return nil, fmt.Errorf("clone layout: %w", err)
+	}
+	for partial, text := range t.partials {
+		if _, err := tm.New(partial).Parse(text); err != nil {
+			return nil, fmt.Errorf("partial %s: %w", partial, err)
+		}
+	}
+	if _, err := tm.New(f).Parse(t.pages[f]); err != nil {
+		return nil, fmt.Errorf("page %s: %w", f, err)
+	}
+	t.compiled[key] = tm
+	return tm, nil
 }
 
 func (rd *Renderer) sortFiles(fsys fs.FS, patterns []string) (pages, partials map[string]string, err error) {
@@ -131,9 +150,12 @@ func (rd *Renderer) sortFiles(fsys fs.FS, patterns []string) (pages, partials ma
 // [Page]; it is copied, and the copy completed with what only the request knows.
 func (t *Templates) Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	lang := reqctx.Lang(r.Context())
-	tm := t.pages[lang][strings.TrimSuffix(name, ".html")]
-	if tm == nil {
-		return errs.E(errs.Internal, "error.internal", fmt.Errorf("no template %q in %q", name, lang))
+	tm, err := t.page(lang, strings.TrimSuffix(name, ".html"))
+	if err == nil && tm == nil {
+		err = fmt.Errorf("no template %q in %q", name, lang)
+	}
+	if err != nil {
+		return errs.E(errs.Internal, "error.internal", err)
 	}
 	v, err := t.rd.complete(w, r, status, data)
 	if err != nil {

@@ -1,0 +1,128 @@
+package benchdossiers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+
+	"truc/internal/audit"
+	"truc/internal/outbox"
+	"truc/internal/services"
+	"truc/internal/storage"
+)
+
+const (
+	portalService = "VN/GOV/G22/portal/notices"
+	civilService  = "VN/GOV/G15/civilstatus/event"
+)
+
+// exchange answers at once in place of the network: the register knows everybody, the portal takes every notice.
+type exchange struct {
+	calls, notices atomic.Int64
+}
+
+// Call implements [services.Exchange].
+func (x *exchange) Call(_ context.Context, c services.ExchangeCall) (services.ExchangeAnswer, error) {
+	id := "bench-" + strconv.FormatInt(x.calls.Add(1), 10)
+	switch c.To {
+	case civilService:
+		var q struct {
+			PersonalID string `json:"personalId"`
+		}
+		if err := json.Unmarshal(c.Body, &q); err != nil {
+			return services.ExchangeAnswer{}, err
+		}
+		b, err := json.Marshal(map[string]any{"records": []any{birthRecord(q.PersonalID)}})
+		return services.ExchangeAnswer{Status: http.StatusOK, ContentType: "application/json", Body: b, ID: id}, err
+	case portalService:
+		x.notices.Add(1)
+		return services.ExchangeAnswer{Status: http.StatusOK, ContentType: "application/json", Body: []byte(`{}`), ID: id}, nil
+	}
+	return services.ExchangeAnswer{}, errors.New("the benchmark offers no service " + c.To)
+}
+
+// birthRecord has the fields that the register delivers for an extract. Nobody has a number that begins with 099.
+func birthRecord(id string) map[string]any {
+	return map[string]any{
+		"eventNumber": "KS-" + id, "kind": "birth", "registrationNumber": "123/2004", "book": "02/2004", "registeredOn": "2004-03-10",
+		"eventDate": "2004-02-29",
+		"place":     map[string]any{"provinceName": "Tỉnh Lâm Đồng", "communeName": "Phường Mẫu", "office": "Ủy ban nhân dân phường Mẫu, tỉnh Lâm Đồng"},
+		"subject": map[string]any{
+			"personalId": id, "fullName": "Nguyễn Hữu Đặng Thuỷ Quỳnh", "birthDate": "2004-02-29", "sex": "female", "nationality": "Việt Nam",
+			"ethnicity": "Kinh", "birthPlace": "Bệnh viện Mẫu, tỉnh Lâm Đồng", "homeTown": "Phường Mẫu, tỉnh Lâm Đồng",
+		},
+		"mother": map[string]any{"fullName": "Đặng Thị Thử"}, "father": map[string]any{"fullName": "Nguyễn Hữu Mẫu"},
+	}
+}
+
+// tally counts transactions by who makes them.
+type tally struct{ desk, relay, audit, log, performed, payload atomic.Int64 }
+
+// countedDesk counts the transactions of the desk.
+type countedDesk struct {
+	services.DeskStore
+	n *tally
+}
+
+// InTx implements [services.DeskStore].
+func (c countedDesk) InTx(ctx context.Context, f func(tx services.DeskTx) error) error {
+	c.n.desk.Add(1)
+	return c.DeskStore.InTx(ctx, f)
+}
+
+// countedRelay counts the statements of the relay that write, each of which is a transaction.
+type countedRelay struct {
+	*storage.DB
+	n *tally
+}
+
+// countedAudit counts the batches of the audit module.
+type countedAudit struct {
+	audit.Store
+	n *tally
+}
+
+// Write implements [audit.Store].
+func (c countedAudit) Write(ctx context.Context, f func(w audit.Writer) error) error {
+	c.n.audit.Add(1)
+	return c.Store.Write(ctx, f)
+}
+
+// countedLog counts the writes of the transparency log.
+type countedLog struct {
+	audit.Log
+	n *tally
+}
+
+// AppendNoWait implements [audit.Log].
+func (c countedLog) AppendNoWait(entries ...[]byte) (int64, func(context.Context) error, error) {
+	c.n.log.Add(1)
+	return c.Log.AppendNoWait(entries...)
+}
+
+// counted counts the messages a handler performs and the bytes they carried, which the outbox forgets afterwards.
+func (n *tally) counted(h outbox.Handler) outbox.Handler {
+	return func(ctx context.Context, m outbox.Message) error {
+		err := h(ctx, m)
+		if err == nil {
+			n.performed.Add(1)
+			n.payload.Add(int64(len(m.Payload)))
+		}
+		return err
+	}
+}
+
+// acts meets [services.Audit] with the audit module, in the caller's transaction.
+type acts struct{ audit *audit.Service }
+
+// Act implements [services.Audit].
+func (a acts) Act(ctx context.Context, tx services.Queue, actor, action, object string) error {
+	q, ok := tx.(outbox.Querier)
+	if !ok {
+		return errors.New("the transaction cannot hold an audit entry")
+	}
+	return a.audit.Act(ctx, q, audit.Entry{Actor: actor, Action: action, Object: object})
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// command is a subcommand.
+type command struct {
+	name, args, about string
+	run               func(ctx context.Context, s streams, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{"serve", "-config FILE", "run one node", serve},
+		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},
+		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
+		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},
+		{"bench", "dossiers [-n N] [-json]", "measure", bench},
+		{"config", "check|print -config FILE", "check or show a configuration", configCommand},
+		{"version", "", "say which version this is", version},
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	s := streams{out: stdout, err: stderr, getenv: getenv}
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		usage(stdout)
+		return nil
+	}
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return c.run(ctx, s, args[1:])
+		}
+	}
+	fmt.Fprintf(stderr, "truc: there is no command %q\n\n", args[0])
+	usage(stderr)
+	return errUsage
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "truc: an e-government platform in one binary\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  truc %-58s %s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
+	}
+	fmt.Fprint(w, "\nEvery command takes -h.\n")
+}
+
+// newLogger writes JSON lines to w.
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,377 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"truc/internal/exchange"
+	"truc/internal/i18n"
+	"truc/internal/orgcode"
+	"truc/internal/services"
+)
+
+// Config is the configuration of one node. The file is TOML; a key that is not listed here refuses to start, and all
+// faults are reported at once. Every zero value works or is refused with a sentence that says what to write.
+type Config struct {
+	// Env is "development" (default) or "production". Production refuses the development sign-in provider, the
+	// development document authority and the payment simulator.
+	Env string `toml:"env"`
+	// Instance, Class and Member name the owner: "VN", "GOV", "H36". Server names this process; default "node1".
+	Instance string `toml:"instance"`
+	Class    string `toml:"class"`
+	Member   string `toml:"member"`
+	Server   string `toml:"server"`
+	// Name of the member by language: {vi = "…", en = "…"}.
+	Name i18n.Text `toml:"name"`
+	// Unit is the administrative unit a local authority governs, such as "68"; empty for ministries.
+	Unit string `toml:"unit"`
+	// DataDir holds keys, logs, the directory copy and, by default, the database. Required.
+	DataDir string `toml:"data_dir"`
+	// DB is "postgres://…"; default SQLite in DataDir.
+	DB string `toml:"db"`
+	// Modules to run; default all that are configured. See `truc serve -h`.
+	Modules []string `toml:"modules"`
+
+	Web       WebConfig                 `toml:"web"`
+	Link      LinkConfig                `toml:"link"`
+	Directory DirectoryConfig           `toml:"directory"`
+	Exchange  ExchangeConfig            `toml:"exchange"`
+	Identity  IdentityConfig            `toml:"identity"`
+	IDP       IDPConfig                 `toml:"idp"`
+	Registers map[string]RegisterConfig `toml:"registers"`
+	Desk      DeskConfig                `toml:"desk"`
+	Portal    PortalConfig              `toml:"portal"`
+	Sign      SignConfig                `toml:"sign"`
+	Oversight OversightConfig           `toml:"oversight"`
+}
+
+// WebConfig is the listener for people and programs.
+type WebConfig struct {
+	// Listen is host:port, such as "127.0.0.1:7100". Required.
+	Listen string `toml:"listen"`
+	// URL is the address people use, without a slash at the end; default http:// and Listen.
+	URL string `toml:"url"`
+	// TLSCert and TLSKey are PEM files; without them the node speaks plain HTTP and belongs behind a proxy that
+	// speaks TLS. Production requires URL to be https.
+	TLSCert string `toml:"tls_cert"`
+	TLSKey  string `toml:"tls_key"`
+}
+
+// LinkConfig is the listener for other nodes: mutual TLS 1.3, HTTP/2.
+type LinkConfig struct {
+	Listen string `toml:"listen"` // required
+	URL    string `toml:"url"`    // default https:// and Listen
+}
+
+// DirectoryConfig says how the node belongs to the network.
+type DirectoryConfig struct {
+	// Center makes this node the center, which keeps the directory.
+	Center bool `toml:"center"`
+	// TokenFile holds the join token that the center gave; it is used once.
+	TokenFile string `toml:"token_file"`
+	// Members and invitations that the center creates at its first start.
+	Invite []InviteConfig `toml:"invite"`
+}
+
+// InviteConfig is a member that the center invites: it writes a join token to a file, once.
+type InviteConfig struct {
+	Member    string    `toml:"member"`
+	Name      i18n.Text `toml:"name"`
+	Unit      string    `toml:"unit"`
+	Server    string    `toml:"server"`
+	TokenFile string    `toml:"token_file"`
+}
+
+// ExchangeConfig holds the access rules of the services this node offers. What no rule allows is refused.
+type ExchangeConfig struct {
+	Rules []exchange.Rule `toml:"rules"`
+	// Keys of programs at the edge, made at the first start and written to a file.
+	Keys []EdgeKeyConfig `toml:"keys"`
+}
+
+// EdgeKeyConfig makes an API key for a program of a subsystem and writes it to a file, once.
+type EdgeKeyConfig struct {
+	Subsystem string `toml:"subsystem"` // full identifier
+	Label     string `toml:"label"`
+	File      string `toml:"file"`
+}
+
+// IdentityConfig is how people sign in here.
+type IdentityConfig struct {
+	// Issuer, ClientID and ClientSecretFile are of the OpenID provider.
+	Issuer           string `toml:"issuer"`
+	ClientID         string `toml:"client_id"`
+	ClientSecretFile string `toml:"client_secret_file"`
+	// Kinds of people who sign in here: "citizen", "officer".
+	Kinds []string `toml:"kinds"`
+	// Officers of this node with their roles.
+	Officers []OfficerConfig `toml:"officers"`
+}
+
+// OfficerConfig is one officer.
+type OfficerConfig struct {
+	Account string   `toml:"account"`
+	Name    string   `toml:"name"`
+	Title   string   `toml:"title"`
+	Agency  string   `toml:"agency"`
+	Roles   []string `toml:"roles"`
+}
+
+// IDPConfig runs the development sign-in provider at this node under /idp.
+type IDPConfig struct {
+	Enabled bool `toml:"enabled"`
+	// AccountsFile and ClientsFile are JSON lists.
+	AccountsFile string `toml:"accounts_file"`
+	ClientsFile  string `toml:"clients_file"`
+}
+
+// RegisterConfig makes this node the owner of a register; the key of the table is its id, such as "population".
+type RegisterConfig struct {
+	// Service is the code of the service that answers queries, such as "population/person".
+	Service string `toml:"service"`
+	// Seed is "synthetic:10000" in development; empty for none.
+	Seed string `toml:"seed"`
+	Name i18n.Text
+}
+
+// DeskConfig receives dossiers at this node.
+type DeskConfig struct {
+	Enabled bool              `toml:"enabled"`
+	Units   []services.Office `toml:"units"`
+	Offers  []string          `toml:"offers"`
+	// Place is written before dates on letters.
+	Place string `toml:"place"`
+	// PortalURL is the address of the portal for QR codes; PortalService its notice service.
+	PortalURL     string            `toml:"portal_url"`
+	PortalService string            `toml:"portal_service"`
+	Portals       []string          `toml:"portals"`
+	Registers     map[string]string `toml:"registers"`
+	// ProceduresDir adds bundles to those in the binary.
+	ProceduresDir string `toml:"procedures_dir"`
+}
+
+// PortalConfig runs the citizens' portal at this node.
+type PortalConfig struct {
+	Enabled       bool                `toml:"enabled"`
+	Registers     map[string]string   `toml:"registers"`
+	Usage         []UsageSourceConfig `toml:"usage"`
+	ProceduresDir string              `toml:"procedures_dir"`
+	Payment       PaymentConfig       `toml:"payment"`
+}
+
+// UsageSourceConfig is a register whose access log citizens may look into.
+type UsageSourceConfig struct {
+	Register string `toml:"register"`
+	Name     string `toml:"name"`
+	Service  string `toml:"service"`
+}
+
+// PaymentConfig is the payment provider.
+type PaymentConfig struct {
+	Name       string `toml:"name"`
+	URL        string `toml:"url"` // of the provider
+	Merchant   string `toml:"merchant"`
+	SecretFile string `toml:"secret_file"`
+}
+
+// SignConfig is how results are signed.
+type SignConfig struct {
+	// Development issues keys from a built-in authority marked as test, with a built-in time-stamp service.
+	// Production refuses it.
+	Development bool `toml:"development"`
+}
+
+// OversightConfig counts what agencies do; it belongs to the center.
+type OversightConfig struct {
+	Enabled bool `toml:"enabled"`
+	// MinRatings is the least number of ratings for which a score is shown; default 30.
+	MinRatings int `toml:"min_ratings"`
+}
+
+// LoadConfig reads a file.
+func LoadConfig(path string) (*Config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var c Config
+	md, err := toml.Decode(string(b), &c)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	var faults []error
+	for _, k := range md.Undecoded() {
+		faults = append(faults, fmt.Errorf("%s: unknown key %q", path, k.String()))
+	}
+	c.fillDefaults()
+	faults = append(faults, c.Check()...)
+	return &c, errors.Join(faults...)
+}
+
+func (c *Config) fillDefaults() {
+	def := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	def(&c.Env, "development")
+	def(&c.Class, "GOV")
+	def(&c.Server, "node1")
+	def(&c.Web.URL, "http://"+c.Web.Listen)
+	def(&c.Link.URL, "https://"+c.Link.Listen)
+	if c.DB == "" && c.DataDir != "" {
+		c.DB = "sqlite:" + filepath.Join(c.DataDir, "truc.db")
+	}
+	if len(c.Modules) == 0 {
+		for _, m := range modules {
+			if m.configured == nil || m.configured(c) {
+				c.Modules = append(c.Modules, m.name)
+			}
+		}
+	}
+}
+
+// Check returns every fault of the configuration.
+func (c *Config) Check() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if c.Env != "development" && c.Env != "production" {
+		bad("env: %q is neither development nor production", c.Env)
+	}
+	if c.Instance == "" {
+		bad("instance: write the name of the network, such as \"VN\"")
+	}
+	if !orgcode.Valid(c.Member) {
+		bad("member: %q is no agency code", c.Member)
+	}
+	if c.DataDir == "" {
+		bad("data_dir: write the folder that holds keys and logs")
+	}
+	for name, addr := range map[string]string{"web.listen": c.Web.Listen, "link.listen": c.Link.Listen} {
+		if !strings.Contains(addr, ":") {
+			bad("%s: write host:port", name)
+		}
+	}
+	for name, raw := range map[string]string{"web.url": c.Web.URL, "link.url": c.Link.URL} {
+		if u, err := url.Parse(raw); err != nil || u.Host == "" || strings.HasSuffix(raw, "/") {
+			bad("%s: %q is no address without a slash at the end", name, raw)
+		}
+	}
+	if (c.Web.TLSCert == "") != (c.Web.TLSKey == "") {
+		bad("web.tls_cert and web.tls_key: give both or none")
+	}
+	if !c.Directory.Center && c.Directory.TokenFile == "" {
+		bad("directory.token_file: a node that is not the center needs the join token the center gave it")
+	}
+	for _, m := range c.Modules {
+		if !slices.ContainsFunc(modules, func(r module) bool { return r.name == m }) {
+			bad("modules: there is no module %q", m)
+		}
+	}
+	for _, d := range c.Desk.Offers {
+		if d == "" {
+			bad("desk.offers: empty code")
+		}
+	}
+	if c.Desk.Enabled && len(c.Desk.Units) == 0 {
+		bad("desk.units: name at least one unit that receives dossiers")
+	}
+	if c.Env == "production" {
+		faults = append(faults, c.checkProduction()...)
+	}
+	return faults
+}
+
+func (c *Config) checkProduction() []error {
+	var faults []error
+	if c.IDP.Enabled {
+		faults = append(faults, errors.New("idp.enabled: the development sign-in provider does not run in production"))
+	}
+	if c.Sign.Development {
+		faults = append(faults, errors.New("sign.development: the development authority does not sign in production"))
+	}
+	if !strings.HasPrefix(c.Web.URL, "https://") {
+		faults = append(faults, errors.New("web.url: people must reach a node in production by https"))
+	}
+	for id, r := range c.Registers {
+		if r.Seed != "" {
+			faults = append(faults, fmt.Errorf("registers.%s.seed: synthetic people do not belong into production", id))
+		}
+	}
+	return faults
+}
+
+// MemberID returns "VN/GOV/H36".
+func (c *Config) MemberID() string { return c.Instance + "/" + c.Class + "/" + c.Member }
+
+// ServerID returns "VN/GOV/H36/node1".
+func (c *Config) ServerID() string { return c.MemberID() + "/" + c.Server }
+
+// Subsystem returns "VN/GOV/H36/onestop" for "onestop".
+func (c *Config) Subsystem(code string) orgcode.Subsystem {
+	return orgcode.Subsystem{Instance: c.Instance, Class: c.Class, Member: c.Member, Code: code}
+}
+
+// Print writes the configuration as TOML; it holds no secrets, only the names of files that do. The password of a
+// database address is masked.
+func (c *Config) Print() string {
+	masked := *c
+	if u, err := url.Parse(c.DB); err == nil && u.User != nil {
+		if _, has := u.User.Password(); has {
+			u.User = url.UserPassword(u.User.Username(), "xxxxx")
+			masked.DB = u.String()
+		}
+	}
+	var b bytes.Buffer
+	if err := toml.NewEncoder(&b).Encode(masked); err != nil {
+		return err.Error()
+	}
+	return b.String()
+}
+
+func readSecret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(path)
+	return strings.TrimSpace(string(b)), err
+}
+
+func readJSONFile(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// writeOnce writes a file with a secret unless it is there.
+func writeOnce(path string, content func() (string, error)) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	s, err := content()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, []byte(s+"\n"), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}

@@ -1,0 +1,282 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"truc/internal/directory"
+	"truc/internal/directory/directoryapi"
+	"truc/internal/directory/directoryclient"
+	"truc/internal/directory/directorypage"
+	"truc/internal/directory/directorystore"
+	"truc/internal/i18n"
+	"truc/internal/pki"
+	"truc/internal/web"
+)
+
+// subsystems that this node speaks for, by what it runs.
+func (c *Config) subsystems() []string {
+	var out []string
+	add := func(code string) { out = append(out, c.Subsystem(code).String()) }
+	if c.Portal.Enabled {
+		add("portal")
+	}
+	if c.Oversight.Enabled {
+		add("oversight")
+	}
+	if c.Desk.Enabled {
+		add("onestop")
+	}
+	for id, r := range c.Registers {
+		code := id
+		for i, ch := range r.Service {
+			if ch == '/' {
+				code = r.Service[:i]
+				break
+			}
+		}
+		add(code)
+	}
+	if len(out) == 0 {
+		add("office")
+	}
+	return out
+}
+
+func (n *Node) startDirectory(ctx context.Context) error {
+	tlsKey, err := pki.LoadOrCreateKey(n.path("keys", "tls.key"), pki.P256)
+	if err != nil {
+		return err
+	}
+	signing, err := pki.LoadOrCreateKey(n.path("keys", "signing.key"), pki.Ed25519)
+	if err != nil {
+		return err
+	}
+	n.keys = directory.Keys{TLS: tlsKey, Signing: signing}
+	if n.cfg.Directory.Center {
+		return n.startCenter(ctx)
+	}
+	raw, err := os.ReadFile(n.cfg.Directory.TokenFile)
+	if err != nil {
+		return fmt.Errorf("join token: %w", err)
+	}
+	token, err := directory.ParseToken(string(raw))
+	if err != nil {
+		return err
+	}
+	return n.follow(ctx, &directoryclient.Client{URL: token.Center}, token)
+}
+
+// startCenter opens the registry, makes members and invitations of the configuration, and lets the center's own node
+// join like any other.
+func (n *Node) startCenter(ctx context.Context) error {
+	if err := n.migrate(ctx, "directory", directorystore.Migrations, "migrations"); err != nil {
+		return err
+	}
+	key, err := pki.LoadOrCreateKey(n.path("keys", "directory.key"), pki.Ed25519)
+	if err != nil {
+		return err
+	}
+	ca, err := pki.LoadOrCreateCA(n.path("ca"), "Truc "+n.cfg.Instance, n.now())
+	if err != nil {
+		return err
+	}
+	n.center = &directory.Center{Instance: n.cfg.Instance, URL: n.cfg.Web.URL, Key: key, CA: ca, Store: &directorystore.Store{DB: n.db}, Now: n.now}
+	own := InviteConfig{Member: n.cfg.Member, Name: n.cfg.Name, Unit: n.cfg.Unit, Server: n.cfg.Server, TokenFile: n.path("join.token")}
+	state, err := n.center.State(ctx)
+	if err != nil {
+		return err
+	}
+	for _, inv := range append([]InviteConfig{own}, n.cfg.Directory.Invite...) {
+		if _, known := state.Members[n.cfg.Instance+"/"+n.cfg.Class+"/"+inv.Member]; known {
+			if _, err := os.Stat(inv.TokenFile); err == nil {
+				continue
+			}
+		}
+		if err := n.invite(ctx, inv); err != nil {
+			return err
+		}
+	}
+	(&directoryapi.API{Center: n.center, Limiter: directoryapi.NewLimiter(n.now)}).Mount(n.mux)
+	n.bypass = append(n.bypass, "POST /directory/v1/")
+	n.every("directory.refresh", time.Hour, n.center.Refresh)
+	raw, err := os.ReadFile(own.TokenFile)
+	if err != nil {
+		return err
+	}
+	token, err := directory.ParseToken(string(raw))
+	if err != nil {
+		return err
+	}
+	if err := n.follow(ctx, n.center, token); err != nil {
+		return err
+	}
+	pages, err := n.directoryPages()
+	if err != nil {
+		return err
+	}
+	return pages.Mount(n.mux)
+}
+
+func (n *Node) directoryPages() (*directorypage.Pages, error) {
+	return &directorypage.Pages{Center: n.center, Follower: n.follower, Renderer: n.renderer, Now: n.now}, nil
+}
+
+func (n *Node) invite(ctx context.Context, inv InviteConfig) error {
+	member := directory.Member{Class: n.cfg.Class, Code: inv.Member, Name: i18n.Text{"vi": inv.Name.In("vi"), "en": inv.Name.In("en")}, Unit: inv.Unit}
+	if err := n.center.AddMember(ctx, "system", member); err != nil {
+		return err
+	}
+	server := inv.Server
+	if server == "" {
+		server = "node1"
+	}
+	return writeOnce(inv.TokenFile, func() (string, error) {
+		return n.center.CreateToken(ctx, "system", member.ID(n.cfg.Instance), server, directory.TokenLifetime)
+	})
+}
+
+// follow opens the node's copy of the directory, joins with the token at the first start, and keeps the copy and the
+// certificate up to date.
+func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token directory.Token) error {
+	f, err := directory.OpenFollower(directory.FollowerOptions{
+		Dir: n.path("directory"), Center: center, NodeID: n.cfg.ServerID(), Signing: n.keys.Signing, Interval: 10 * time.Second, Now: n.now, Log: n.log,
+	}, directory.Anchor{Instance: token.Instance, KeyIDs: []string{token.Anchor}})
+	if err != nil {
+		return err
+	}
+	n.follower = f
+	if _, err := os.Stat(n.certPath()); errors.Is(err, os.ErrNotExist) {
+		if err := n.join(ctx, token); err != nil {
+			return err
+		}
+	}
+	n.background("directory.follow", f.Run)
+	n.every("directory.renew", time.Hour, func(ctx context.Context) error {
+		current, err := os.ReadFile(n.certPath())
+		if err != nil {
+			return err
+		}
+		renewed, err := f.RenewIfDue(ctx, current, n.cfg.ServerID(), n.keys)
+		if err != nil || renewed == nil {
+			return err
+		}
+		return replaceFile(n.certPath(), renewed)
+	})
+	return nil
+}
+
+func (n *Node) certPath() string { return n.path("keys", "node.pem") }
+
+// join asks the center until it answers: a center that is still starting is no reason to fail.
+func (n *Node) join(ctx context.Context, token directory.Token) error {
+	for attempt := 0; ; attempt++ {
+		cert, err := n.follower.Join(ctx, token, n.keys, n.profile())
+		if err == nil {
+			return replaceFile(n.certPath(), cert)
+		}
+		if web.StatusOf(err) < 500 || ctx.Err() != nil {
+			return fmt.Errorf("join the network at %s: %w", token.Center, err)
+		}
+		if attempt == 0 {
+			n.log.WarnContext(ctx, "the center does not answer yet; joining will be tried again", slog.String("center", token.Center), slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
+// profile is what this node tells the directory about itself.
+func (n *Node) profile() directory.Profile {
+	p := directory.Profile{LinkURL: n.cfg.Link.URL, Subsystems: n.cfg.subsystems()}
+	if n.exchange != nil {
+		for _, o := range n.exchange.Offers() {
+			kind := "rest"
+			if len(o.OpenAPI) > 0 {
+				kind = "openapi"
+			}
+			p.Services = append(p.Services, directory.Service{
+				ID: o.ID.String(), Node: n.cfg.ServerID(), Name: i18n.Text(o.Name), Description: i18n.Text(o.Description), Kind: kind, Public: o.Public, Personal: o.Personal,
+			})
+		}
+	}
+	if n.evidence != nil {
+		p.LogKey = n.evidence.VerifierKey()
+	}
+	return p
+}
+
+// linkIdentity is the certificate shown to other nodes; it is read again when it was renewed.
+func (n *Node) linkIdentity() *tls.Certificate {
+	info, err := os.Stat(n.certPath())
+	if err != nil {
+		return nil
+	}
+	n.certMu.Lock()
+	defer n.certMu.Unlock()
+	if n.cert != nil && n.certAt.Equal(info.ModTime()) {
+		return n.cert
+	}
+	b, err := os.ReadFile(n.certPath())
+	if err != nil {
+		return n.cert
+	}
+	certs, err := pki.DecodePEM(b)
+	if err != nil || len(certs) == 0 {
+		return n.cert
+	}
+	n.cert, n.certAt = pki.TLSCertificate(n.keys.TLS, certs[0], certs[1:]...), info.ModTime()
+	return n.cert
+}
+
+func (n *Node) linkRoots() *x509.CertPool {
+	if doc := n.follower.Document(); doc != nil {
+		return doc.CAPool()
+	}
+	return x509.NewCertPool()
+}
+
+// acceptPeer lets a node in only with the key that the directory lists for it.
+func (n *Node) acceptPeer(leaf *x509.Certificate) error {
+	doc := n.follower.Document()
+	if doc == nil {
+		return errors.New("no directory")
+	}
+	id := pki.KeyID(leaf.PublicKey)
+	if doc.IsRevoked(id) {
+		return errors.New("the key was revoked")
+	}
+	for _, node := range doc.Nodes {
+		if node.TLSKeyID == id {
+			return nil
+		}
+	}
+	// A node that has just joined may be ahead of our copy; the next try finds it.
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if err := n.follower.RefreshSoon(ctx); err == nil {
+		for _, node := range n.follower.Document().Nodes {
+			if node.TLSKeyID == id {
+				return nil
+			}
+		}
+	}
+	return errors.New("the key is not in the directory")
+}
+
+func replaceFile(path string, content []byte) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}

@@ -1,0 +1,216 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"truc/internal/directory"
+	"truc/internal/errs"
+	"truc/internal/exchange"
+	"truc/internal/exchange/exchangeapi"
+	"truc/internal/exchange/exchangepage"
+	"truc/internal/exchange/exchangestore"
+	"truc/internal/orgcode"
+	"truc/internal/pki"
+)
+
+func (n *Node) startExchange(ctx context.Context) error {
+	if err := n.migrate(ctx, "exchange", exchangestore.Migrations, "migrations"); err != nil {
+		return err
+	}
+	log, err := n.openLog("exchange")
+	if err != nil {
+		return err
+	}
+	n.evidence = log
+	seal, err := n.secretKey("exchange-seal.key")
+	if err != nil {
+		return err
+	}
+	carrier := &exchangeapi.Carrier{Identity: n.linkIdentity, Roots: n.linkRoots, Now: n.now}
+	n.closers = append(n.closers, func(context.Context) error { carrier.Close(); return nil })
+	store := &exchangestore.Store{DB: n.db}
+	n.exchange, err = exchange.New(exchange.Options{
+		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.keys.Signing, Directory: directoryView{n.follower},
+		Carrier: carrier, Log: log, Store: store, Seal: seal, Now: n.now, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.exchange.SetRules(n.cfg.Exchange.Rules); err != nil {
+		return err
+	}
+	if err := n.exchange.Reindex(ctx); err != nil {
+		return err
+	}
+	n.background("exchange.index", n.exchange.Run)
+	link := &exchangeapi.Link{Service: n.exchange}
+	n.linkSrv = link.Server(pki.Settings{Identity: n.linkIdentity, Roots: n.linkRoots, Accept: n.acceptPeer, Now: n.now}, n.log)
+	if err := n.edgeKeys(ctx, store); err != nil {
+		return err
+	}
+	n.edge = &exchangeapi.Edge{Service: n.exchange, Keys: store, Instance: n.cfg.Instance, ListClients: n.cfg.Env == "development", Log: n.log}
+	n.bypass = append(n.bypass, "/r1/")
+	pages := &exchangepage.Pages{
+		Service: n.exchange, Store: store, Keys: store, Directory: directoryView{n.follower}, Subsystems: n.cfg.subsystems(), Audit: n.act, Renderer: n.renderer, Now: n.now,
+	}
+	return pages.Mount(n.mux)
+}
+
+// edgeKeys makes the API keys of the configuration, each once; the secret is written to its file and nowhere else.
+func (n *Node) edgeKeys(ctx context.Context, store exchange.KeyStore) error {
+	for _, k := range n.cfg.Exchange.Keys {
+		err := writeOnce(k.File, func() (string, error) {
+			b := make([]byte, 32)
+			_, _ = rand.Read(b) // never fails (crypto/rand)
+			secret := hex.EncodeToString(b)
+			return secret, store.AddKey(ctx, exchange.APIKey{
+				ID: secret[:12], Hash: exchangeapi.HashKey(secret), Subsystem: k.Subsystem, Label: k.Label, CreatedAt: n.now(), CreatedBy: "system",
+			})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) serveLink(ctx context.Context) error {
+	l, err := net.Listen("tcp", n.cfg.Link.Listen)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- n.linkSrv.ServeTLS(l, "", "") }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err = n.linkSrv.Shutdown(end)
+	if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// directoryView meets exchange.Directory with the node's verified copy of the directory.
+type directoryView struct{ follower *directory.Follower }
+
+func (d directoryView) doc() (*directory.Document, error) {
+	doc := d.follower.Document()
+	if doc == nil || d.follower.Status().Level == directory.Expired {
+		return nil, errs.E(errs.Unavailable, "exchange.directory_expired", nil)
+	}
+	return doc, nil
+}
+
+// Providers implements [exchange.Directory].
+func (d directoryView) Providers(service orgcode.Service) ([]exchange.Peer, error) {
+	doc, err := d.doc()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := doc.Member(service.Owner().MemberID()); !ok {
+		return nil, errs.E(errs.NotFound, "exchange.member_unknown", nil)
+	}
+	s, ok := doc.Service(service.String())
+	if !ok {
+		return nil, errs.E(errs.NotFound, "exchange.service_unknown", nil)
+	}
+	var out []exchange.Peer
+	for _, node := range doc.NodesOf(service.Owner().String()) {
+		p := peerOf(node)
+		if node.ID == s.Node {
+			out = slices.Insert(out, 0, p)
+		} else {
+			out = append(out, p)
+		}
+	}
+	if len(out) == 0 {
+		return nil, errs.E(errs.NotFound, "exchange.service_unknown", nil)
+	}
+	return out, nil
+}
+
+func peerOf(n directory.Node) exchange.Peer {
+	return exchange.Peer{ServerID: n.ID, Member: n.Member, URL: n.LinkURL, TLSKeyID: n.TLSKeyID, Certificate: n.Certificate, Maintenance: n.Maintenance}
+}
+
+// Hosts implements [exchange.Directory].
+func (d directoryView) Hosts(sub orgcode.Subsystem) []exchange.Peer {
+	doc, err := d.doc()
+	if err != nil {
+		return nil
+	}
+	var out []exchange.Peer
+	for _, node := range doc.NodesOf(sub.String()) {
+		out = append(out, peerOf(node))
+	}
+	return out
+}
+
+// Key implements [exchange.Directory].
+func (d directoryView) Key(id string) (exchange.Key, error) {
+	doc := d.follower.Document()
+	if doc == nil {
+		return exchange.Key{}, errs.E(errs.Unavailable, "exchange.directory_expired", nil)
+	}
+	node, key, ok := doc.SigningKey(id)
+	if !ok {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if err := d.follower.RefreshSoon(ctx); err == nil {
+			node, key, ok = d.follower.Document().SigningKey(id)
+		}
+	}
+	if !ok {
+		return exchange.Key{}, errs.E(errs.NotFound, "exchange.key_unknown", nil)
+	}
+	pub, err := key.Ed25519()
+	if err != nil {
+		return exchange.Key{}, err
+	}
+	k := exchange.Key{ID: id, Public: pub, ServerID: node.ID, Revoked: doc.IsRevoked(id)}
+	if key.NotBefore > 0 {
+		k.NotBefore = time.Unix(key.NotBefore, 0)
+	}
+	if key.NotAfter > 0 {
+		k.NotAfter = time.Unix(key.NotAfter, 0)
+	}
+	return k, nil
+}
+
+// Members implements [exchange.Directory].
+func (d directoryView) Members() []exchange.Member {
+	doc, err := d.doc()
+	if err != nil {
+		return nil
+	}
+	var out []exchange.Member
+	for _, m := range doc.Members {
+		id := m.ID(doc.Instance)
+		em := exchange.Member{ID: id, Name: m.Name}
+		for _, node := range doc.Nodes {
+			if node.Member == id {
+				em.Subsystems = append(em.Subsystems, node.Subsystems...)
+			}
+		}
+		out = append(out, em)
+	}
+	return out
+}
+
+// State implements [exchange.Directory].
+func (d directoryView) State() exchange.DirectoryState {
+	st := d.follower.Status()
+	return exchange.DirectoryState{Level: string(st.Level), Version: st.Version, Envelope: d.follower.Envelope()}
+}

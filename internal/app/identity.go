@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"truc/internal/i18n"
+	"truc/internal/identity"
+	"truc/internal/identity/devidp"
+	"truc/internal/identity/identityclient"
+	"truc/internal/identity/identitypage"
+	"truc/internal/identity/identitystore"
+	"truc/internal/reqctx"
+	"truc/internal/web/ui"
+)
+
+func (n *Node) uiOptions(assets *ui.Assets) ui.Options {
+	name := i18n.Text{"vi": n.cfg.Name.In("vi"), "en": n.cfg.Name.In("en")}
+	if n.cfg.Portal.Enabled {
+		name = i18n.Text{"vi": "Cổng dịch vụ công", "en": "Public services"}
+	}
+	phase := ""
+	if n.cfg.Env != "production" {
+		phase = "test"
+	}
+	return ui.Options{
+		Lang: n.messages, Assets: assets,
+		Site: ui.Site{Name: name, Owner: n.cfg.Name, Phase: phase},
+		Nav:  n.navigation,
+	}
+}
+
+// navigation lists what a person may reach at this node.
+func (n *Node) navigation(_ *http.Request, p reqctx.Principal) []ui.NavItem {
+	var items []ui.NavItem
+	add := func(key, url string) { items = append(items, ui.NavItem{Key: key, URL: url}) }
+	if n.cfg.Portal.Enabled && p.Kind != reqctx.Officer {
+		add("app.nav.procedures", "/procedures")
+		add("app.nav.track", "/track")
+		if p.Kind == reqctx.Citizen {
+			add("app.nav.filings", "/filings")
+			add("app.nav.my_data", "/my-data")
+		}
+	}
+	if n.cfg.Desk.Enabled && p.Kind == reqctx.Officer {
+		add("app.nav.desk", "/desk")
+	}
+	if n.cfg.Oversight.Enabled {
+		add("app.nav.oversight", "/oversight")
+	}
+	if p.Kind == reqctx.Officer && p.Has("admin") {
+		add("app.nav.exchange", "/exchange")
+		if n.cfg.Directory.Center {
+			add("app.nav.directory", "/directory/admin")
+		}
+		if len(n.cfg.Registers) > 0 {
+			add("app.nav.registers", "/registers")
+		}
+	}
+	return items
+}
+
+func (n *Node) startIdentity(ctx context.Context) error {
+	if err := n.migrate(ctx, "identity", identitystore.Migrations(), ""); err != nil {
+		return err
+	}
+	store := &identitystore.Store{DB: n.db}
+	n.identity = &identity.Service{Sessions: store, Events: store, Officers: store, Now: n.now}
+	officers := make([]identity.Officer, len(n.cfg.Identity.Officers))
+	for i, o := range n.cfg.Identity.Officers {
+		officers[i] = identity.Officer{Account: o.Account, Name: o.Name, Title: o.Title, Agency: o.Agency, Roles: o.Roles}
+	}
+	if err := n.identity.Seed(ctx, officers); err != nil {
+		return err
+	}
+	n.sessions = &identitypage.Sessions{Service: n.identity, Cookie: "truc_" + n.cfg.Member, HTTPS: n.cfg.Web.URL[:5] == "https"}
+	secret, err := readSecret(n.cfg.Identity.ClientSecretFile)
+	if err != nil {
+		return err
+	}
+	sealKey, err := n.secretKey("signin.key")
+	if err != nil {
+		return err
+	}
+	sealer, err := identity.NewSealer(sealKey, rand.Reader)
+	if err != nil {
+		return err
+	}
+	pages := &identitypage.Pages{
+		Service: n.identity, Sessions: n.sessions, Sealer: sealer, BaseURL: n.cfg.Web.URL, Renderer: n.renderer, Now: n.now, Log: n.log,
+		Provider: &identityclient.Client{
+			Issuer: n.cfg.Identity.Issuer, ID: n.cfg.Identity.ClientID, Secret: secret, RedirectURL: n.cfg.Web.URL + "/login/callback", Now: n.now,
+		},
+	}
+	for _, k := range n.cfg.Identity.Kinds {
+		pages.Kinds = append(pages.Kinds, reqctx.PrincipalKind(k))
+	}
+	if err := pages.Mount(n.mux); err != nil {
+		return err
+	}
+	if u, err := url.Parse(n.cfg.Identity.Issuer); err == nil && u.Host != "" {
+		n.formAction = append(n.formAction, u.Scheme+"://"+u.Host)
+	}
+	n.every("identity.sweep", time.Hour, func(ctx context.Context) error {
+		_, err := n.identity.Sweep(ctx, 30*24*time.Hour)
+		return err
+	})
+	if n.cfg.IDP.Enabled {
+		return n.startIDP()
+	}
+	return nil
+}
+
+// startIDP runs the development sign-in provider. It refuses production by itself, whatever the configuration says.
+func (n *Node) startIDP() error {
+	var accounts []devidp.Account
+	if err := readJSONFile(n.cfg.IDP.AccountsFile, &accounts); err != nil {
+		return err
+	}
+	var clients []devidp.Client
+	if err := readJSONFile(n.cfg.IDP.ClientsFile, &clients); err != nil {
+		return err
+	}
+	provider, err := devidp.New(devidp.Options{
+		Issuer: n.cfg.Web.URL + "/idp", Env: n.cfg.Env, Accounts: accounts, Clients: clients, KeyPath: n.path("idp.key"),
+		Renderer: n.renderer, Now: n.now, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	provider.Mount(n.mux)
+	n.bypass = append(n.bypass, "POST /idp/token")
+	for _, c := range clients {
+		for _, raw := range append(c.RedirectURLs, c.LogoutURLs...) {
+			if u, err := url.Parse(raw); err == nil {
+				n.formAction = append(n.formAction, u.Scheme+"://"+u.Host)
+			}
+		}
+	}
+	return nil
+}
+
+// secretKey reads 32 secret bytes of this node, or makes them.
+func (n *Node) secretKey(name string) ([]byte, error) {
+	path := n.path("keys", name)
+	err := writeOnce(path, func() (string, error) {
+		b := make([]byte, 32)
+		_, _ = rand.Read(b) // never fails (crypto/rand)
+		return hex.EncodeToString(b), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(s) < 64 {
+		return nil, fmt.Errorf("%s is damaged: put it back from the backup", path)
+	}
+	sum := sha256.Sum256(s[:64])
+	return sum[:], nil
+}
