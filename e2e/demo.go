@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -48,25 +49,31 @@ type Network struct {
 
 // Node is one agency's node.
 type Node struct {
+	ID     string `json:"id"`
 	Member string `json:"member"` // agency code: G22, H36 …
 	Name   string `json:"name"`
 	URL    string `json:"url"`
 	Link   string `json:"link"` // address for other nodes
+	Log    string `json:"log"`
 }
 
 // Citizen is a person of the demonstration; all of them are invented.
 type Citizen struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	Sub  string `json:"sub"` // what the development identity provider calls the person
+	ID         string `json:"id"` // what the development sign-in provider calls the person
+	Name       string `json:"name"`
+	PersonalID string `json:"personalId"`
+	BirthDate  string `json:"birthDate"`
+	About      string `json:"about"` // what the person is there to show
 }
 
 // Officer is an officer's account at a node.
 type Officer struct {
-	Account string `json:"account"`
-	Name    string `json:"name"`
-	Role    string `json:"role"`
-	Node    string `json:"node"` // agency code
+	ID      string   `json:"id"`
+	Account string   `json:"account"`
+	Name    string   `json:"name"`
+	Title   string   `json:"title"`
+	Node    string   `json:"node"` // address of the node where the officer signs in
+	Roles   []string `json:"roles"`
 }
 
 // Node returns the node of an agency code.
@@ -81,11 +88,12 @@ func (n *Network) Node(t testing.TB, member string) Node {
 	return Node{}
 }
 
-// Officer returns the first officer with a role at a node.
+// Officer returns the first officer with a role at the node of an agency code.
 func (n *Network) Officer(t testing.TB, member, role string) Officer {
 	t.Helper()
+	node := n.Node(t, member)
 	for _, o := range n.Accounts.Officers {
-		if o.Node == member && o.Role == role {
+		if o.Node == node.URL && slices.Contains(o.Roles, role) {
 			return o
 		}
 	}

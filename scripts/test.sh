@@ -5,7 +5,7 @@
 #   postgres  start a PostgreSQL server of our own for the stages after it
 #   unit      unit and store tests on both engines, with the race detector
 #   gen       write the files that tests keep
-#   system    the network of nodes, driven without a browser
+#   system    the whole story over a network of nodes, without a browser, and the tests of the command line
 #   e2e       browser journeys in headless Chromium
 #
 # A stage that fails does not stop the others: one run shows everything. With CI set nothing may be skipped.
@@ -138,19 +138,21 @@ gotest() {
 # Everything runs with the race detector: it costs a minute, and a list of packages that need it would be wrong soon.
 stage_unit() {
   local all
-  all=$(go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v '^truc/internal/demo') || return 1
+  all=$(go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v '^truc/cmd/') || return 1
   # shellcheck disable=SC2086 # a list of packages
   gotest "unit and store tests" -count=1 -race -timeout 15m $all
 }
 
 stage_gen() { go test -count=1 ./internal/archtest -run 'TestMigrationsAreFrozen|TestSchemaIsWritten' -update; }
 
+# The story is the main job of the product, played through the nodes' own interfaces: file, pay, check, sign, fetch,
+# verify, count. The program plays it itself, so that anybody can.
 stage_system() {
-  if [ -z "$(find internal/demo -name '*_test.go' 2>/dev/null)" ]; then
-    echo "internal/demo has no tests"
-    [ -z "${CI:-}" ]; return
-  fi
-  gotest "system test" -count=1 ./internal/demo/...
+  go build -o "$work/truc" ./cmd/truc || return 1
+  local bad=0
+  "$work/truc" demo -once -people 1000 -dir "$work/story" </dev/null || bad=1
+  gotest "system tests" -count=1 -timeout 15m ./cmd/truc/... || bad=1
+  return $bad
 }
 
 stage_e2e() {

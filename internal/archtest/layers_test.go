@@ -59,8 +59,8 @@ func TestImportLaw(t *testing.T) {
 			case toLayer >= fromLayer:
 				t.Errorf("%s (layer %d) imports %s (layer %d); only lower layers may be imported", p.path(), fromLayer, imp, toLayer)
 			}
-			if to == "app" && from != "cmd" && from != "demo" {
-				t.Errorf("%s imports %s; only cmd and demo may", p.path(), imp)
+			if to == "app" && from != "cmd" {
+				t.Errorf("%s imports %s; only cmd may", p.path(), imp)
 			}
 		}
 	}
