@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"truc/internal/audit"
 	"truc/internal/outbox"
 	"truc/internal/services"
-	"truc/internal/storage"
 )
 
 const (
@@ -73,10 +73,10 @@ func (c countedDesk) InTx(ctx context.Context, f func(tx services.DeskTx) error)
 	return c.DeskStore.InTx(ctx, f)
 }
 
-// countedRelay counts the statements of the relay that write, each of which is a transaction.
-type countedRelay struct {
-	*storage.DB
-	n *tally
+// PutBlob implements [services.DeskStore].
+func (c countedDesk) PutBlob(ctx context.Context, sha256, media string, content []byte, now time.Time) error {
+	c.n.desk.Add(1)
+	return c.DeskStore.PutBlob(ctx, sha256, media, content, now)
 }
 
 // countedAudit counts the batches of the audit module.

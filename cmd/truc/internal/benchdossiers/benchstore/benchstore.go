@@ -5,10 +5,12 @@ package benchstore
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"truc/internal/storage"
 )
@@ -87,7 +89,14 @@ func Size(ctx context.Context, db *storage.DB) (n int64, err error) {
 // Durability says what a commit waits for, so that a figure is not taken for more than it is.
 func Durability(ctx context.Context, db *storage.DB) (string, error) {
 	if db.Engine() == storage.SQLite {
-		return "journal_mode=WAL synchronous=FULL", nil
+		var version, journal string
+		var sync int
+		for q, dest := range map[string]any{`SELECT sqlite_version()`: &version, `PRAGMA journal_mode`: &journal, `PRAGMA synchronous`: &sync} {
+			if err := db.QueryRowContext(ctx, q).Scan(dest); err != nil {
+				return "", err
+			}
+		}
+		return fmt.Sprintf("SQLite %s journal_mode=%s synchronous=%s", version, journal, []string{"OFF", "NORMAL", "FULL", "EXTRA"}[sync&3]), nil
 	}
 	var version, fsync, commit string
 	for name, dest := range map[string]*string{"server_version": &version, "fsync": &fsync, "synchronous_commit": &commit} {
@@ -137,6 +146,18 @@ func Insert(ctx context.Context, db *storage.DB, prefix, last string, sizes []in
 		}
 		return nil
 	})
+}
+
+// Counted is a database that counts the statements that write; outside a transaction each of them is one.
+type Counted struct {
+	*storage.DB
+	Writes *atomic.Int64
+}
+
+// ExecContext implements the port of the outbox's relay.
+func (c Counted) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	c.Writes.Add(1)
+	return c.DB.ExecContext(ctx, query, args...)
 }
 
 // Schema makes an empty schema on a PostgreSQL server and returns an address whose search path is that schema; drop
