@@ -85,6 +85,9 @@ func (d *Desk) unit(code string) (Office, bool) {
 func (d *Desk) Submit(ctx context.Context, sub Submission) (ack Ack, err error) {
 	defer errs.Wrap(&err, "submit %s", sub.Procedure)
 	if known, err := d.Store.Find(ctx, sub.FilingID); err == nil {
+		if known.Submission.FilingID != sub.FilingID { // somebody else's number is no filing id
+			return ack, errs.E(errs.Invalid, "services.submission.incomplete", errors.New("filing id of another kind"))
+		}
 		return d.ack(ctx, known)
 	} else if !errs.Is(err, errs.NotFound) {
 		return ack, err
@@ -335,11 +338,11 @@ func (d *Desk) record(ctx context.Context, tx DeskTx, dossier *Dossier, proc *bu
 		return err
 	}
 	for _, e := range events {
-		if err := tx.AddFact(ctx, d.fact(dossier, proc, e)); err != nil {
-			return err
-		}
 		if !publicEvent(e.Type) {
 			continue
+		}
+		if err := tx.AddFact(ctx, d.fact(dossier, proc, e)); err != nil {
+			return err
 		}
 		n := d.notice(dossier, proc, e)
 		if err := tx.Enqueue(ctx, "notice:"+dossier.ID+":"+fmt.Sprint(e.Seq), TopicNotice, dossier.ID, n); err != nil {
@@ -352,7 +355,7 @@ func (d *Desk) record(ctx context.Context, tx DeskTx, dossier *Dossier, proc *bu
 	return nil
 }
 
-// publicEvent reports whether the applicant is told of an event. Readings by officers are not events of the case:
+// publicEvent reports whether the applicant is told of an event and oversight counts it. Readings by officers are not events of the case:
 // the citizen sees readings of registers in the access log.
 func publicEvent(t EventType) bool { return t != EvOpened }
 
@@ -384,7 +387,10 @@ func (d *Desk) notice(dossier *Dossier, _ *bundle.Procedure, e Event) Notice {
 		check.Facts = nil
 		n.Data.Check = &check
 	}
-	n.Data.Form = nil // an officer's proposal is internal
+	n.Data.Form, n.Data.Assignee = nil, "" // an officer's proposal is internal
+	if e.Type == EvSentBack || e.Type == EvProposed || e.Type == EvMoved {
+		n.Data.Reason, n.Data.Comment = "", "" // so is what the head writes to the officer
+	}
 	return n
 }
 
@@ -420,6 +426,9 @@ func (d *Desk) Receive(ctx context.Context, m Message) (err error) {
 		stored, err := tx.Find(ctx, m.FilingID)
 		if err != nil {
 			return err
+		}
+		if stored.Submission.FilingID != m.FilingID { // a dossier number is no key to a dossier
+			return errs.E(errs.NotFound, "services.dossier.not_found", nil)
 		}
 		seen, err := tx.Seen(ctx, m.ID, d.Now())
 		if err != nil || seen {

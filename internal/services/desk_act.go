@@ -55,18 +55,22 @@ func (d *Desk) Act(ctx context.Context, who reqctx.Principal, number string, in 
 	if err != nil {
 		return err
 	}
-	if in.Version != 0 && in.Version != dossier.Version {
+	if in.Version != 0 && ChangedSince(stored.Events, in.Version) {
 		return errs.E(errs.Conflict, "services.dossier.changed", nil)
 	}
 	action := proc.Flow.Action(in.Action)
 	if action == nil {
 		return errs.E(errs.NotFound, "services.action.unknown", nil)
 	}
+	in.Papers = cleanJudgements(proc, dossier, in.Papers)
 	facts := d.facts(dossier, proc)
 	facts.Papers = judged(dossier, in.Papers)
 	state := proc.May(facts, in.Action, officerRoles(proc, who)...)
 	if !state.ForRole {
 		return errs.E(errs.Denied, "services.action.other_role", nil)
+	}
+	if recordMissing(proc, dossier, action) && state.Allowed {
+		state.Allowed, state.Reason = false, noRecord(proc)
 	}
 	if !state.Allowed {
 		return blocked(state.Reason)
@@ -74,7 +78,10 @@ func (d *Desk) Act(ctx context.Context, who reqctx.Principal, number string, in 
 	e := Event{
 		Type: eventType(proc, action, state.To), At: d.Now(), Action: action.Name, From: dossier.State, To: state.To,
 		Actor: who.ID, ActorName: who.Name, ActorRole: roleName(proc, action, who), Agency: dossier.CurrentAgency,
-		Data: EventData{Reason: clean(in.Reason, 2000), LegalBasis: clean(in.LegalBasis, 500), Papers: in.Papers, Assignee: in.Assignee, Channel: in.Channel},
+		Data: EventData{Reason: clean(in.Reason, 2000), LegalBasis: clean(in.LegalBasis, 500), Papers: in.Papers, Assignee: clean(in.Assignee, 100), Channel: in.Channel},
+	}
+	if e.Data.Assignee == "" {
+		e.Data.Assignee = takes(dossier, e.ActorRole, who)
 	}
 	if action.KeepState {
 		e.To = e.From
@@ -89,12 +96,82 @@ func (d *Desk) Act(ctx context.Context, who reqctx.Principal, number string, in 
 		if err := d.Audit.Act(ctx, tx, who.ID, "services.dossier."+action.Name, dossier.Number); err != nil {
 			return err
 		}
-		fresh, proc, err := d.fold(stored)
+		now, err := tx.Find(ctx, stored.ID)
 		if err != nil {
 			return err
 		}
-		return d.appendInTx(ctx, tx, stored, fresh, proc, e)
+		if ChangedSince(now.Events, dossier.Version) {
+			return errs.E(errs.Conflict, "services.dossier.changed", nil)
+		}
+		fresh, proc, err := d.fold(now)
+		if err != nil {
+			return err
+		}
+		return d.appendInTx(ctx, tx, now, fresh, proc, e)
 	})
+}
+
+// ChangedSince reports whether something happened after an event that an officer who decided without it should know.
+// That a colleague opened the dossier, that a slip came out of the printer or that the applicant rated does not count:
+// two officers may read the same dossier without getting into each other's way.
+func ChangedSince(events []Event, version int64) bool {
+	for _, e := range events {
+		if e.Seq > version && e.Type != EvOpened && e.Type != EvDocumentIssued && e.Type != EvRated {
+			return true
+		}
+	}
+	return false
+}
+
+// takes returns who has the dossier from now on: the first officer who works on it, unless somebody has it already.
+func takes(dossier *Dossier, role string, who reqctx.Principal) string {
+	if dossier.Assignee == "" && role == "officer" {
+		return who.ID
+	}
+	return ""
+}
+
+// recordMissing reports whether the result is written from a register record that nobody has fetched yet. Without it
+// there is nothing to propose and nothing to sign.
+func recordMissing(proc *bundle.Procedure, dossier *Dossier, a *bundle.Action) bool {
+	if proc.Result.Record == "" || a.Produces == "" && a.Sign == "" {
+		return false
+	}
+	for _, c := range dossier.Checks {
+		if c.Register == proc.Result.Record && c.Found == 1 {
+			return false
+		}
+	}
+	return true
+}
+
+func noRecord(proc *bundle.Procedure) bundle.Reason {
+	return bundle.Reason{Key: "services.sign.no_record", Args: []any{"register", proc.Result.Record}}
+}
+
+// cleanJudgements keeps one judgement for each paper of the dossier or its case, and nothing else.
+func cleanJudgements(proc *bundle.Procedure, dossier *Dossier, in []PaperJudgement) []PaperJudgement {
+	names := map[string]string{}
+	if c := proc.CaseByID(dossier.Submission.Case); c != nil {
+		for _, p := range c.Papers {
+			names[p.ID] = p.Name.In("vi")
+		}
+	}
+	for _, p := range dossier.Papers {
+		if names[p.ID] == "" {
+			names[p.ID] = p.Name
+		}
+	}
+	var out []PaperJudgement
+	for _, j := range in {
+		name, ok := names[j.Paper]
+		if !ok {
+			continue
+		}
+		delete(names, j.Paper)
+		out = append(out, PaperJudgement{Paper: j.Paper, Name: name, OK: j.OK, Note: clean(j.Note, 500)})
+	}
+	return out
 }
 
 func blocked(r bundle.Reason) error {
@@ -193,7 +270,7 @@ func roleName(p *bundle.Procedure, a *bundle.Action, who reqctx.Principal) strin
 }
 
 func clean(s string, limit int) string {
-	s = strings.TrimSpace(i18n.NFC(s))
+	s = strings.TrimSpace(i18n.NFC(strings.ToValidUTF8(s, "")))
 	if r := []rune(s); len(r) > limit {
 		s = string(r[:limit])
 	}
@@ -202,9 +279,21 @@ func clean(s string, limit int) string {
 
 // fill reads the action's own form and checks what the kind of event needs.
 func (d *Desk) fill(dossier *Dossier, proc *bundle.Procedure, action *bundle.Action, e *Event, in ActionInput) error {
-	if form := proc.FormAt(action.Form); form != nil && action.Form != "" {
+	if e.Data.Channel != "" && e.Data.Channel != "online" && e.Data.Channel != "counter" && e.Data.Channel != "post" {
+		return errs.E(errs.Invalid, "services.action.channel", nil)
+	}
+	if e.Type == EvDelivered && e.Data.Channel == "" {
+		e.Data.Channel = deliveryMethod(dossier.Submission.Answers)
+	}
+	if form := ActionForm(proc, action, e.Data.Channel); form != nil {
 		if err := fillForm(form, e, in.Form); err != nil {
 			return err
+		}
+	}
+	if e.Type == EvReceived {
+		// A dossier whose papers were found wanting is not received: more is asked for, or it is refused.
+		if f := judged(dossier, e.Data.Papers); f.Rejected > 0 {
+			return errs.E(errs.Invalid, "bundle.action.papersMissing", nil, "missing", f.Missing, "rejected", f.Rejected)
 		}
 	}
 	reasonNeeded := needs(action, "reason")
@@ -229,6 +318,14 @@ func (d *Desk) fill(dossier *Dossier, proc *bundle.Procedure, action *bundle.Act
 		return errs.E(errs.Invalid, "services.action.needs_basis", nil)
 	}
 	return nil
+}
+
+// ActionForm returns the form that an action asks its actor to fill in when the result goes out by channel, or nil.
+func ActionForm(proc *bundle.Procedure, action *bundle.Action, channel string) *bundle.Form {
+	if action.Form != "" {
+		return proc.FormAt(action.Form)
+	}
+	return proc.FormAt(action.ChannelForms[channel])
 }
 
 // fillForm keeps the answers of an action's form; the well-known ones /reason, /legalBasis and /assignee also fill
@@ -352,6 +449,9 @@ func (d *Desk) CheckRegister(ctx context.Context, who reqctx.Principal, number s
 	e := Event{
 		Type: EvRegisterChecked, At: d.Now(), From: dossier.State, To: dossier.State, Actor: who.ID, ActorName: who.Name, ActorRole: "officer",
 		Agency: dossier.CurrentAgency, Data: EventData{Check: &check},
+	}
+	if who.Has("officer") {
+		e.Data.Assignee = takes(dossier, "officer", who)
 	}
 	err = d.Store.InTx(ctx, func(tx DeskTx) error {
 		if err := d.Audit.Act(ctx, tx, who.ID, "services.dossier.check", dossier.Number); err != nil {

@@ -16,7 +16,7 @@ type DossierView struct {
 	Procedure *bundle.Procedure
 	Case      *bundle.Case
 	Events    []Event
-	Answers   []bundle.AnswerRow
+	Sections  []AnswerSection
 	Needs     []bundle.PaperNeed
 	// Actions of the officer's roles first; those that are not allowed carry the reason.
 	Actions []bundle.ActionState
@@ -29,8 +29,54 @@ type DossierView struct {
 	UnitName       string
 	// MayCheck says whether this officer may ask registers about the dossier now.
 	MayCheck bool
-	// HasRecord says whether the register record that the result is written from was fetched.
-	HasRecord bool
+	// HasRecord says whether the register record that the result is written from was fetched; CanPreview whether the
+	// result can be drawn.
+	HasRecord, CanPreview bool
+	// Delivery channel the applicant asked for: online, counter or post.
+	Channel string
+}
+
+// AnswerSection is a page of the form as it was answered.
+type AnswerSection struct {
+	Title string
+	Lines []AnswerLine
+}
+
+// AnswerLine is one answer in words, with where its value came from.
+type AnswerLine struct {
+	Pointer      bundle.Pointer
+	Widget       bundle.Widget
+	Label, Value string
+	// Status is that of the register that was asked for the value; empty when none was. Source is
+	// "population/person#fullName".
+	Status PrefillStatus
+	Source string
+	At     time.Time
+}
+
+func answerSections(form *bundle.Form, facts bundle.Facts, prefilled []Prefilled, w Words) []AnswerSection {
+	asked := map[string]Prefilled{}
+	for _, p := range prefilled {
+		asked[p.Pointer] = p
+	}
+	var out []AnswerSection
+	for _, page := range form.Visible(facts) {
+		section := AnswerSection{Title: page.Title.In(w.Lang)}
+		for _, f := range form.VisibleFields(page, facts) {
+			v, ok := facts.Answers.Get(f.Ptr)
+			if !ok {
+				continue
+			}
+			p := asked[string(f.Ptr)]
+			section.Lines = append(section.Lines, AnswerLine{
+				Pointer: f.Ptr, Widget: f.Widget, Label: f.Label.In(w.Lang), Value: w.Answer(f, v), Status: p.Status, Source: p.Source, At: p.At,
+			})
+		}
+		if len(section.Lines) > 0 {
+			out = append(out, section)
+		}
+	}
+	return out
 }
 
 // View returns a dossier for an officer of its unit, and records that the officer opened it: once a day, so that the
@@ -54,10 +100,10 @@ func (d *Desk) View(ctx context.Context, who reqctx.Principal, number, lang stri
 	}
 	c := proc.CaseByID(dossier.Submission.Case)
 	facts := submissionFacts(&dossier.Submission, dossier.SubmittedAt)
-	v = &DossierView{Dossier: dossier, Procedure: proc, Case: c, Events: stored.Events, UnitName: d.agencyName(dossier.CurrentAgency)}
+	v = &DossierView{Dossier: dossier, Procedure: proc, Case: c, Events: stored.Events, UnitName: d.agencyName(dossier.CurrentAgency), Channel: deliveryMethod(dossier.Submission.Answers)}
 	if c != nil {
 		if form := proc.Form(c); form != nil {
-			v.Answers = AnswerRows(form, facts, dossier.Submission.Prefilled, d.words(lang))
+			v.Sections = answerSections(form, facts, dossier.Submission.Prefilled, d.words(lang))
 		}
 		v.Needs, _ = proc.Papers(c, facts) // a rule that cannot be judged leaves the list empty; the papers themselves are shown
 		if res, err := Clock(d.Calendar(), c.SLAFor(dossier.Submission.Channel), stored.Events); err == nil {
@@ -65,6 +111,11 @@ func (d *Desk) View(ctx context.Context, who reqctx.Principal, number, lang stri
 		}
 	}
 	v.Actions = proc.Allowed(d.facts(dossier, proc), officerRoles(proc, who)...)
+	for i := range v.Actions {
+		if a := &v.Actions[i]; a.Allowed && recordMissing(proc, dossier, a.Action) {
+			a.Allowed, a.Reason = false, noRecord(proc)
+		}
+	}
 	for i := range v.Actions {
 		if a := &v.Actions[i]; a.ForRole && a.Allowed && !a.Action.Auto && a.Action.Slip != "02" && a.Action.Slip != "03" && a.Action.Slip != "05" && a.Action.SLA == "" && !needs(a.Action, "reason") {
 			v.Next = a
@@ -76,10 +127,11 @@ func (d *Desk) View(ctx context.Context, who reqctx.Principal, number, lang stri
 	}
 	v.MayCheck = !dossier.ReceivedAt.IsZero() && dossier.FinishedAt.IsZero()
 	for _, chk := range dossier.Checks {
-		if chk.Register == proc.Result.Record && chk.Found == 1 {
+		if proc.Result.Record != "" && chk.Register == proc.Result.Record && chk.Found == 1 {
 			v.HasRecord = true
 		}
 	}
+	v.CanPreview = proc.Result.Record == "" || v.HasRecord
 	if v.Similar, err = d.Store.Similar(ctx, dossier.Submission.Applicant.PersonalID, proc.Code, dossier.ID, d.Now().AddDate(0, 0, -30)); err != nil {
 		return nil, err
 	}
@@ -164,9 +216,22 @@ func (d *Desk) Worklist(ctx context.Context, who reqctx.Principal, f Filter, lan
 		}
 		w.Rows = append(w.Rows, wr)
 	}
-	w.Counters, err = d.Store.Counters(ctx, Filter{Units: f.Units}, now)
+	w.Counters, err = d.Store.Counters(ctx, Filter{Units: f.Units, DueBefore: d.SoonBefore(now)}, now)
 	return w, err
 }
+
+// SoonBefore is the instant before which a dossier counts as due soon: eight working hours from now, so that on a
+// Friday what is due on Monday is seen.
+func (d *Desk) SoonBefore(now time.Time) time.Time {
+	soon, err := d.Calendar().AddWorking(now, 8*time.Hour)
+	if err != nil { // a calendar without working time
+		return now.Add(24 * time.Hour)
+	}
+	return soon.Add(time.Minute)
+}
+
+// UnitName is the name of a unit of this agency, or of the agency itself.
+func (d *Desk) UnitName(code string) string { return d.agencyName(code) }
 
 func (d *Desk) unitsOf(who reqctx.Principal) []string {
 	var out []string

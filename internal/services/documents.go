@@ -129,7 +129,7 @@ func (d *Desk) issueResult(ctx context.Context, dossier *Dossier, proc *bundle.P
 	}
 	data.Head = bundle.Officer{Name: who.Name, Title: d.Messages.T("vi", "services.role.head")}
 	data.Issued = e.At
-	data.ResultNumber = fmt.Sprintf("%s/%s", strings.TrimPrefix(dossier.Number[strings.LastIndexByte(dossier.Number, '-')+1:], "0"), "TLHT-BS")
+	data.ResultNumber = fmt.Sprintf("%s/%s", strings.TrimLeft(dossier.Number[strings.LastIndexByte(dossier.Number, '-')+1:], "0"), "TLHT-BS")
 	doc, err := d.renderPDF(proc, bundle.TemplateResult, data, e.At)
 	if err != nil {
 		return err

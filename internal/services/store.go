@@ -14,7 +14,7 @@ type DeskStore interface {
 	Find(ctx context.Context, ref string) (StoredDossier, error)
 	// List returns one page of dossiers, the most urgent first.
 	List(ctx context.Context, f Filter) ([]Row, error)
-	// Counters counts open work by state and clock for the units.
+	// Counters counts dossiers by state and open work by clock for the units; soon is due before f.DueBefore.
 	Counters(ctx context.Context, f Filter, now time.Time) (Counters, error)
 	// Similar lists other dossiers of the same person and procedure since a time.
 	Similar(ctx context.Context, applicant, procedure, except string, since time.Time) ([]Row, error)
@@ -78,9 +78,13 @@ type Filter struct {
 	Units  []string
 	States []string
 	// Open leaves out final states.
-	Open      bool
-	Overdue   time.Time // due before this instant and not paused
-	Query     string    // number, or words of the applicant's name, without accents
+	Open    bool
+	Overdue time.Time // due before this instant and not paused
+	// DueFrom and DueBefore choose dossiers under work that are due in [DueFrom, DueBefore).
+	DueFrom, DueBefore time.Time
+	// Waiting chooses dossiers whose clock stands still.
+	Waiting   bool
+	Query     string // number, or words of the applicant's name, without accents
 	Procedure string
 	Assignee  string
 	// After continues a list behind the last row of the page before.

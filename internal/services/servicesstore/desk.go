@@ -219,6 +219,16 @@ func where(f services.Filter) (text string, args []any) {
 		cond = append(cond, "finished_at = 0 AND paused_since = 0 AND due_at > 0")
 		add("due_at < %s", storage.Micros(f.Overdue))
 	}
+	if !f.DueFrom.IsZero() {
+		cond = append(cond, "finished_at = 0 AND paused_since = 0")
+		add("due_at >= %s", storage.Micros(f.DueFrom))
+	}
+	if !f.DueBefore.IsZero() {
+		add("due_at > 0 AND due_at < %s", storage.Micros(f.DueBefore))
+	}
+	if f.Waiting {
+		cond = append(cond, "finished_at = 0 AND paused_since > 0")
+	}
 	if f.Procedure != "" {
 		add("procedure = %s", f.Procedure)
 	}
@@ -285,7 +295,11 @@ func (d Desk) Counters(ctx context.Context, f services.Filter, now time.Time) (s
 	c := services.Counters{ByState: map[string]int{}}
 	cond, args := where(services.Filter{Units: f.Units})
 	n := len(args)
-	args = append(args, storage.Micros(now), storage.Micros(now), storage.Micros(now.Add(24*time.Hour)))
+	soon := f.DueBefore
+	if soon.IsZero() {
+		soon = now.Add(24 * time.Hour)
+	}
+	args = append(args, storage.Micros(now), storage.Micros(now), storage.Micros(soon))
 	rows, err := d.DB.QueryContext(ctx, fmt.Sprintf(`SELECT state, COUNT(*),
 		COUNT(*) FILTER (WHERE finished_at = 0 AND paused_since = 0 AND due_at > 0 AND due_at < $%d),
 		COUNT(*) FILTER (WHERE finished_at = 0 AND paused_since = 0 AND due_at >= $%d AND due_at < $%d),
