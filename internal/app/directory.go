@@ -212,6 +212,9 @@ func (n *Node) profile() directory.Profile {
 	if n.evidence != nil {
 		p.LogKey = n.evidence.VerifierKey()
 	}
+	if n.audit != nil {
+		p.AuditKey = n.audit.Log.VerifierKey()
+	}
 	return p
 }
 

@@ -169,7 +169,8 @@ func (d directoryView) Key(id string) (exchange.Key, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
 		if err := d.follower.RefreshSoon(ctx); err == nil {
-			node, key, ok = d.follower.Document().SigningKey(id)
+			doc = d.follower.Document()
+			node, key, ok = doc.SigningKey(id)
 		}
 	}
 	if !ok {

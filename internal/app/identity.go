@@ -56,7 +56,7 @@ func (n *Node) navigation(_ *http.Request, p reqctx.Principal) []ui.NavItem {
 		add("app.nav.oversight", "/oversight")
 	}
 	if p.Kind == reqctx.Officer && p.Has("admin") {
-		add("app.nav.exchange", "/exchange")
+		add("app.nav.exchange", "/exchange/admin")
 		if n.cfg.Directory.Center {
 			add("app.nav.directory", "/directory/admin")
 		}

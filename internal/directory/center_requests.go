@@ -50,7 +50,7 @@ func (c *Center) Join(ctx context.Context, req Signed) (*Reply, error) {
 		}
 		t.UsedAt, t.TLSKeyID, t.SigningKeyID = c.now(), tlsKey, in.SigningKey.KeyID
 		s.Tokens[t.ID] = t
-		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey
+		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey
 		s.Nodes[n.ID] = n
 		if err := replaceServices(s, n.Node, in.Services); err != nil {
 			return err
@@ -192,7 +192,7 @@ func (c *Center) Publish(ctx context.Context, req Signed) ([]byte, error) {
 		if in.Instance != c.Instance || !c.recent(in.CreatedAt/1e6) || in.CreatedAt <= n.PublishedAt {
 			return errs.E(errs.Denied, "directory.request_stale", nil)
 		}
-		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey
+		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey
 		n.PublishedAt, n.LastSeen = in.CreatedAt, c.now()
 		s.Nodes[n.ID] = n
 		s.Events = append(s.Events, Event{Name: "directory.services.published", Actor: n.ID, Object: n.ID})

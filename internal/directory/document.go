@@ -87,6 +87,9 @@ type Node struct {
 	// LogKey verifies the checkpoints of the node's log (a note verifier key), WitnessKey its cosignatures.
 	LogKey     string `json:"log_key"`
 	WitnessKey string `json:"witness_key"`
+	// AuditKey verifies the checkpoints of the log of readings of personal data, with which a citizen's receipt is
+	// checked.
+	AuditKey string `json:"audit_key"`
 	// Maintenance is a notice to peers; empty in normal operation.
 	Maintenance string `json:"maintenance"`
 }

@@ -98,6 +98,7 @@ type JoinRequest struct {
 	Services   []Service `json:"services"`
 	LogKey     string    `json:"log_key"`
 	WitnessKey string    `json:"witness_key"`
+	AuditKey   string    `json:"audit_key"`
 	CreatedAt  int64     `json:"created_at"`
 }
 
@@ -118,6 +119,7 @@ type ServicesUpdate struct {
 	Services   []Service `json:"services"`
 	LogKey     string    `json:"log_key"`
 	WitnessKey string    `json:"witness_key"`
+	AuditKey   string    `json:"audit_key"`
 	// CreatedAt, Unix microseconds, must grow from update to update of one node: a replay is refused.
 	CreatedAt int64 `json:"created_at"`
 }
@@ -216,6 +218,7 @@ type Profile struct {
 	Services   []Service
 	LogKey     string
 	WitnessKey string
+	AuditKey   string
 }
 
 // Keys are a node's two keys (spec D19): one for the channel, one for messages.
@@ -240,7 +243,7 @@ func NewJoin(t Token, k Keys, p Profile, now time.Time) (Signed, error) {
 	}
 	return signRequest(JoinRequest{
 		TokenID: t.ID, Instance: t.Instance, Node: t.Node, CSR: csr, SigningKey: NewPublicKey(pub, 0, 0), LinkURL: p.LinkURL,
-		Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services), LogKey: p.LogKey, WitnessKey: p.WitnessKey, CreatedAt: now.Unix(),
+		Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services), LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, CreatedAt: now.Unix(),
 	}, domainJoin, tokenKey, k.Signing)
 }
 
@@ -257,7 +260,7 @@ func NewRenewal(instance, node string, k Keys, now time.Time) (Signed, error) {
 func NewServicesUpdate(instance, node string, k Keys, p Profile, now time.Time) (Signed, error) {
 	return signRequest(ServicesUpdate{
 		Instance: instance, Node: node, LinkURL: p.LinkURL, Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services),
-		LogKey: p.LogKey, WitnessKey: p.WitnessKey, CreatedAt: now.UnixMicro(),
+		LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, CreatedAt: now.UnixMicro(),
 	}, domainServices, k.Signing)
 }
 

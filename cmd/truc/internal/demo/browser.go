@@ -377,6 +377,12 @@ func (b *browser) signIn(ctx context.Context, to, kind, account string) (*page, 
 	if err != nil {
 		return nil, err
 	}
+	return b.signInFrom(ctx, p, kind, account)
+}
+
+// signInFrom signs in from the page that asks for it.
+func (b *browser) signInFrom(ctx context.Context, p *page, kind, account string) (*page, error) {
+	var err error
 	if !strings.Contains(p.url.Path, "/login") && !strings.Contains(p.url.Path, "/idp/") {
 		return nil, errors.New("the page did not ask to sign in")
 	}
@@ -390,6 +396,16 @@ func (b *browser) signIn(ctx context.Context, to, kind, account string) (*page, 
 		return nil, err
 	}
 	return f.press(ctx, account)
+}
+
+// fileField returns the name of the file control that contains part, or "".
+func (f *form) fileField(part string) string {
+	for c := range f.node.Descendants() {
+		if c.DataAtom == atom.Input && attr(c, "type") == "file" && strings.Contains(attr(c, "name"), part) {
+			return attr(c, "name")
+		}
+	}
+	return ""
 }
 
 // until repeats f until it returns true, for what travels between nodes.

@@ -143,7 +143,7 @@ What to try
   3. Back at the portal: follow the timeline, download the signed PDF, rate the service.
   4. Who read my data: %s/my-data → take a receipt and check it offline:  truc verify receipt.zip
   5. Oversight: %s/oversight → every number opens its list.
-  6. Network: sign in at %s as g22.quantri → %s/directory/admin and %s/exchange
+  6. Network: sign in at %s as g22.quantri → %s/directory/admin and %s/exchange/admin
 
 `, c, h, c, c, c, c, c)
 	fmt.Fprintf(w, "For programs: %s\nCtrl-C stops everything; the next start continues where this one ended.\n", filepath.Join(n.l.opt.Dir, "demo.json"))
