@@ -146,7 +146,7 @@ func startDemo() (_ *Network, err error) {
 		return nil, err
 	}
 	data := filepath.Join(demo.dir, "data")
-	demo.cmd = exec.Command(binary, "demo", "--dir", data, "--ports-from", strconv.Itoa(first))
+	demo.cmd = exec.Command(binary, "demo", "--dir", data, "--ports-from", strconv.Itoa(first), "--people", "1000")
 	demo.cmd.Stdout, demo.cmd.Stderr = out, out
 	if err := demo.cmd.Start(); err != nil {
 		return nil, err

@@ -1,0 +1,65 @@
+package e2e
+
+import "testing"
+
+// page is a page to read after signing in.
+type page struct{ name, path, shows string }
+
+func readPages(t *testing.T, tab *Tab, pages []page) {
+	t.Helper()
+	base := Value[string](tab, "location.origin")
+	for _, p := range pages {
+		tab.Go(base + p.path)
+		if p.shows != "" {
+			tab.Want(p.shows)
+		}
+		tab.CheckPageIn(p.name, "vi", "en")
+		tab.Go(base + p.path + "?lang=vi")
+	}
+}
+
+func TestCitizenSignsIn(t *testing.T) {
+	n := Demo(t)
+	tab := Open(t, n.Center.URL+"/my-data")
+	tab.Follow("Đăng nhập công dân")
+	tab.CheckPage("signin-provider")
+	citizen := n.Accounts.Citizens[0]
+	tab.Press(citizen.Name)
+	tab.Want(citizen.Name)
+	if got, want := tab.URL(), n.Center.URL+"/my-data"; got != want {
+		t.Errorf("after signing in the tab shows %s; want %s", got, want)
+	}
+	readPages(t, tab, []page{
+		{name: "citizen-my-data", path: "/my-data"},
+		{name: "citizen-filings", path: "/filings"},
+		{name: "citizen-account", path: "/login/account", shows: citizen.Name},
+	})
+	tab.Press("Đăng xuất")
+	tab.Go(n.Center.URL + "/my-data")
+	tab.Want("Đăng nhập công dân")
+}
+
+func TestOfficersSignIn(t *testing.T) {
+	n := Demo(t)
+	t.Run("reception", func(t *testing.T) {
+		tab := n.AsOfficer(t, n.Officer(t, "H36", "reception"))
+		readPages(t, tab, []page{{name: "desk", path: "/desk"}})
+		tab.Expect("status 403")
+		tab.Go("/exchange/admin")
+		tab.CheckPageIn("denied", "vi", "en")
+	})
+	t.Run("administrator of the center", func(t *testing.T) {
+		tab := n.AsOfficer(t, n.Officer(t, "G22", "admin"))
+		readPages(t, tab, []page{
+			{name: "admin-directory", path: "/directory/admin", shows: "H36"},
+			{name: "admin-exchange", path: "/exchange/admin"},
+			{name: "admin-exchange-services", path: "/exchange/admin/services"},
+			{name: "admin-exchange-keys", path: "/exchange/admin/keys"},
+			{name: "admin-exchange-test", path: "/exchange/admin/test"},
+		})
+	})
+	t.Run("register owner", func(t *testing.T) {
+		tab := n.AsOfficer(t, n.Officer(t, "G01", "register"))
+		readPages(t, tab, []page{{name: "registers", path: "/registers"}})
+	})
+}
