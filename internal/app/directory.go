@@ -146,7 +146,13 @@ func (n *Node) invite(ctx context.Context, inv InviteConfig) error {
 // certificate up to date.
 func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token directory.Token) error {
 	f, err := directory.OpenFollower(directory.FollowerOptions{
-		Dir: n.path("directory"), Center: center, NodeID: n.cfg.ServerID(), Signing: n.keys.Signing, Interval: 10 * time.Second, Now: n.now, Log: n.log,
+		Dir: n.path("directory"), Center: center, NodeID: n.cfg.ServerID(), Signing: n.keys.Signing, Interval: n.pullInterval(), Now: n.now, Log: n.log,
+		OnChange: func(*directory.Document) {
+			select {
+			case n.directoryNews <- struct{}{}:
+			default:
+			}
+		},
 	}, directory.Anchor{Instance: token.Instance, KeyIDs: []string{token.Anchor}})
 	if err != nil {
 		return err
@@ -170,6 +176,14 @@ func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token dir
 		return replaceFile(n.certPath(), renewed)
 	})
 	return nil
+}
+
+// pullInterval is how often the node asks for a new directory document. A revocation reaches all nodes within it.
+func (n *Node) pullInterval() time.Duration {
+	if n.cfg.Env == "development" {
+		return 3 * time.Second
+	}
+	return 30 * time.Second
 }
 
 func (n *Node) certPath() string { return n.path("keys", "node.pem") }

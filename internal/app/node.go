@@ -75,6 +75,9 @@ type Node struct {
 	link    net.Listener
 	linkSrv *http.Server
 
+	// directoryNews is signalled when the directory has a new version.
+	directoryNews chan struct{}
+
 	certMu sync.Mutex // guards cert and certAt
 	cert   *tls.Certificate
 	certAt time.Time
@@ -99,7 +102,7 @@ type Options struct {
 // Start builds a node from its configuration. What it returns is not yet serving: call Run.
 func Start(ctx context.Context, opt Options) (n *Node, err error) {
 	defer errs.Wrap(&err, "start %s", opt.Config.Member)
-	n = &Node{cfg: opt.Config, log: opt.Log, now: opt.Now, started: make(chan struct{})}
+	n = &Node{cfg: opt.Config, log: opt.Log, now: opt.Now, started: make(chan struct{}), directoryNews: make(chan struct{}, 1)}
 	if n.now == nil {
 		n.now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	}
@@ -218,6 +221,11 @@ func (n *Node) background(name string, run func(context.Context) error) {
 
 // every adds work that is repeated; a failure is logged and the next turn comes.
 func (n *Node) every(name string, pause time.Duration, f func(context.Context) error) {
+	n.everyOr(name, pause, nil, f)
+}
+
+// everyOr is every with a channel that brings the next turn forward.
+func (n *Node) everyOr(name string, pause time.Duration, wake <-chan struct{}, f func(context.Context) error) {
 	n.background(name, func(ctx context.Context) error {
 		for {
 			if err := f(ctx); err != nil && ctx.Err() == nil {
@@ -226,6 +234,7 @@ func (n *Node) every(name string, pause time.Duration, f func(context.Context) e
 			select {
 			case <-ctx.Done():
 				return nil
+			case <-wake:
 			case <-time.After(pause):
 			}
 		}

@@ -181,7 +181,7 @@ func (n *Node) startPortal(store *servicesstore.Store) error {
 	}, api); err != nil {
 		return err
 	}
-	n.every("services.offers", 20*time.Second, portal.RefreshOffers)
+	n.everyOr("services.offers", 20*time.Second, n.directoryNews, portal.RefreshOffers)
 	n.every("services.reconcile", 30*time.Second, portal.Reconcile)
 	pages := &servicespage.Pages{Portal: portal, Renderer: n.renderer, Places: n.places, Messages: n.messages, Now: n.now, Log: n.log}
 	return pages.Mount(n.mux)

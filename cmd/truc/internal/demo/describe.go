@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"truc/internal/reqctx"
 )
@@ -118,6 +119,7 @@ func (n *Network) writeJSON() error {
 
 // Print says what runs and what to try.
 func (n *Network) Print(w io.Writer) {
+	time.Sleep(1500 * time.Millisecond) // nodes give back what starting needed a second after they serve
 	mem := n.memory()
 	fmt.Fprintf(w, "\nTruc runs: %d nodes, started in %.1f s. Everything is invented: people, numbers, signatures (\"TEST\").\n\n", len(n.l.agencies), n.Took.Seconds())
 	var rss, pss int64
@@ -126,13 +128,13 @@ func (n *Network) Print(w io.Writer) {
 		rss += m.rss
 		pss += m.pss
 		if i < 8 {
-			fmt.Fprintf(w, "  %-8s %-28s %s   memory %d MB (own share %d MB)\n", a.id(), a.name.In("vi"), a.webURL(), m.rss>>20, m.pss>>20)
+			fmt.Fprintf(w, "  %-8s %-28s %s   memory %d MB (resident %d MB)\n", a.id(), a.name.In("vi"), a.webURL(), m.pss>>20, m.rss>>20)
 		} else if i == 8 {
 			fmt.Fprintf(w, "  … and %d more, listed in demo.json\n", len(n.l.agencies)-8)
 		}
 	}
 	fmt.Fprintf(w, "  %-8s %-28s %s\n", "", "payment simulator", n.l.bankURL())
-	fmt.Fprintf(w, "  all nodes: resident %d MB, own share %d MB\n", rss>>20, pss>>20)
+	fmt.Fprintf(w, "  all nodes: %d MB. Memory counts what nodes share, such as the program itself, once; resident (%d MB in all) counts it for each.\n", pss>>20, rss>>20)
 	c, h := n.l.center().webURL(), n.l.agencies[3].webURL()
 	fmt.Fprintf(w, `
 What to try

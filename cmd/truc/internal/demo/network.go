@@ -184,7 +184,7 @@ func (n *Network) runNode(ctx context.Context, a agency) error {
 	defer logFile.Close()
 	cmd := exec.Command(n.binary, "serve", "-config", n.l.configPath(a)) //nolint:gosec,noctx // our own binary; it is stopped by Stop
 	cmd.Stdout, cmd.Stderr = logFile, logFile
-	cmd.Env = append(os.Environ(), "GOMEMLIMIT=64MiB", "GOGC=50")
+	cmd.Env = append(os.Environ(), "GOMEMLIMIT=160MiB")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // Ctrl-C reaches us alone; we stop them in order
 	n.mu.Lock()
 	if n.ending {
