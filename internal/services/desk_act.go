@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"truc/internal/calendar"
 	"truc/internal/errs"
@@ -269,8 +270,14 @@ func roleName(p *bundle.Procedure, a *bundle.Action, who reqctx.Principal) strin
 	return ""
 }
 
+// clean makes text fit to be kept: valid, composed, without control characters, and bounded.
 func clean(s string, limit int) string {
-	s = strings.TrimSpace(i18n.NFC(strings.ToValidUTF8(s, "")))
+	s = strings.TrimSpace(i18n.NFC(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))))
 	if r := []rune(s); len(r) > limit {
 		s = string(r[:limit])
 	}
