@@ -204,6 +204,7 @@ func (p *Pages) fillNotices(page *dossierPage, v *services.DossierView) {
 }
 
 func (p *Pages) fillAnswers(page *dossierPage, v *services.DossierView) {
+	rest := ui.SummaryList{Title: page.T("desk.answers.rest")}
 	for _, s := range v.Sections {
 		list := ui.SummaryList{Title: s.Title}
 		for _, l := range s.Lines {
@@ -223,7 +224,14 @@ func (p *Pages) fillAnswers(page *dossierPage, v *services.DossierView) {
 			}
 			list.Rows = append(list.Rows, row)
 		}
+		if len(list.Rows) == 1 && len(v.Sections) > 1 { // a card for one line is no dense page
+			rest.Rows = append(rest.Rows, list.Rows...)
+			continue
+		}
 		page.Sections = append(page.Sections, list)
+	}
+	if len(rest.Rows) > 0 {
+		page.Sections = append(page.Sections, rest)
 	}
 	fee := v.Submission.Fee
 	if len(fee.Lines) > 0 {
@@ -248,7 +256,7 @@ func (p *Pages) fillPapers(page *dossierPage, v *services.DossierView) {
 	}
 	for _, n := range v.Needs {
 		switch {
-		case n.KnownByState:
+		case n.KnownByState && !hasPaper(v.Papers, n.ID):
 			page.KnownPapers = append(page.KnownPapers, n.Name.In(page.Lang))
 		case n.Required && n.Form == "" && !hasPaper(v.Papers, n.ID):
 			page.Papers = append(page.Papers, paperView{Name: n.Name.In(page.Lang), Missing: true})
