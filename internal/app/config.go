@@ -68,8 +68,10 @@ type WebConfig struct {
 
 // LinkConfig is the listener for other nodes: mutual TLS 1.3, HTTP/2.
 type LinkConfig struct {
-	Listen string `toml:"listen"` // required
-	URL    string `toml:"url"`    // default https:// and Listen
+	// Listen is host:port. Required.
+	Listen string `toml:"listen"`
+	// URL is the address at which other nodes reach this one; default https:// and Listen.
+	URL string `toml:"url"`
 }
 
 // DirectoryConfig says how the node belongs to the network.
@@ -78,17 +80,24 @@ type DirectoryConfig struct {
 	Center bool `toml:"center"`
 	// TokenFile holds the join token that the center gave; it is used once.
 	TokenFile string `toml:"token_file"`
-	// Members and invitations that the center creates at its first start.
+	// Invite lists members that the center creates at its start, each with a join token; others are invited on the
+	// page /directory/admin.
 	Invite []InviteConfig `toml:"invite"`
 }
 
 // InviteConfig is a member that the center invites: it writes a join token to a file, once.
 type InviteConfig struct {
-	Member    string    `toml:"member"`
-	Name      i18n.Text `toml:"name"`
-	Unit      string    `toml:"unit"`
-	Server    string    `toml:"server"`
-	TokenFile string    `toml:"token_file"`
+	// Member is the agency code, such as "H36".
+	Member string `toml:"member"`
+	// Name of the member by language.
+	Name i18n.Text `toml:"name"`
+	// Unit is the administrative unit a local authority governs.
+	Unit string `toml:"unit"`
+	// Server names the node; default "node1".
+	Server string `toml:"server"`
+	// TokenFile is where the token is written. It is valid for 72 hours and opens the network to one node: carry it
+	// on a safe way. A file that is there already is left alone.
+	TokenFile string `toml:"token_file"`
 }
 
 // ExchangeConfig holds the access rules of the services this node offers. What no rule allows is refused.
@@ -100,9 +109,12 @@ type ExchangeConfig struct {
 
 // EdgeKeyConfig makes an API key for a program of a subsystem and writes it to a file, once.
 type EdgeKeyConfig struct {
-	Subsystem string `toml:"subsystem"` // full identifier
-	Label     string `toml:"label"`
-	File      string `toml:"file"`
+	// Subsystem is the full identifier the program speaks for, such as "VN/GOV/H36/onestop".
+	Subsystem string `toml:"subsystem"`
+	// Label is shown in the list of keys.
+	Label string `toml:"label"`
+	// File is where the secret is written; the database keeps its hash only.
+	File string `toml:"file"`
 }
 
 // IdentityConfig is how people sign in here.
@@ -119,15 +131,20 @@ type IdentityConfig struct {
 
 // OfficerConfig is one officer.
 type OfficerConfig struct {
-	Account string   `toml:"account"`
-	Name    string   `toml:"name"`
-	Title   string   `toml:"title"`
-	Agency  string   `toml:"agency"`
-	Roles   []string `toml:"roles"`
+	// Account is the name at the sign-in provider.
+	Account string `toml:"account"`
+	// Name and Title are printed on slips and results.
+	Name  string `toml:"name"`
+	Title string `toml:"title"`
+	// Agency is the code of the unit the officer works for.
+	Agency string `toml:"agency"`
+	// Roles: "reception", "officer" and "head" at a desk, "register" for a register's owner, "admin" for the node.
+	Roles []string `toml:"roles"`
 }
 
 // IDPConfig runs the development sign-in provider at this node under /idp.
 type IDPConfig struct {
+	// Enabled starts it; production refuses.
 	Enabled bool `toml:"enabled"`
 	// AccountsFile and ClientsFile are JSON lists.
 	AccountsFile string `toml:"accounts_file"`
@@ -140,45 +157,62 @@ type RegisterConfig struct {
 	Service string `toml:"service"`
 	// Seed is "synthetic:10000" in development; empty for none.
 	Seed string `toml:"seed"`
+	// Name is not used yet; the name of the schema is shown.
 	Name i18n.Text
 }
 
 // DeskConfig receives dossiers at this node.
 type DeskConfig struct {
-	Enabled bool              `toml:"enabled"`
-	Units   []services.Office `toml:"units"`
-	Offers  []string          `toml:"offers"`
+	// Enabled starts the officers' desk and the service onestop/dossiers.
+	Enabled bool `toml:"enabled"`
+	// Units receive dossiers; the first is the default. At least one.
+	Units []services.Office `toml:"units"`
+	// Offers are the codes of the procedures that the units offer, such as "2.000635".
+	Offers []string `toml:"offers"`
 	// Place is written before dates on letters.
 	Place string `toml:"place"`
 	// PortalURL is the address of the portal for QR codes; PortalService its notice service.
-	PortalURL     string            `toml:"portal_url"`
-	PortalService string            `toml:"portal_service"`
-	Portals       []string          `toml:"portals"`
-	Registers     map[string]string `toml:"registers"`
+	PortalURL     string `toml:"portal_url"`
+	PortalService string `toml:"portal_service"`
+	// Portals are the subsystems that may file and act for applicants, such as "VN/GOV/G22/portal". They need a rule
+	// of the exchange as well.
+	Portals []string `toml:"portals"`
+	// Registers says which service answers for a register: "civilstatus/event" = "VN/GOV/G15/civilstatus/event".
+	Registers map[string]string `toml:"registers"`
 	// ProceduresDir adds bundles to those in the binary.
 	ProceduresDir string `toml:"procedures_dir"`
 }
 
 // PortalConfig runs the citizens' portal at this node.
 type PortalConfig struct {
-	Enabled       bool                `toml:"enabled"`
-	Registers     map[string]string   `toml:"registers"`
-	Usage         []UsageSourceConfig `toml:"usage"`
-	ProceduresDir string              `toml:"procedures_dir"`
-	Payment       PaymentConfig       `toml:"payment"`
+	// Enabled starts the portal and the service portal/notices.
+	Enabled bool `toml:"enabled"`
+	// Registers says which service answers for a register: "population/person" = "VN/GOV/G01/population/person".
+	Registers map[string]string `toml:"registers"`
+	// Usage lists the registers of the page "who read my data".
+	Usage []UsageSourceConfig `toml:"usage"`
+	// ProceduresDir adds bundles to those in the binary. Portal and desks need the same versions.
+	ProceduresDir string        `toml:"procedures_dir"`
+	Payment       PaymentConfig `toml:"payment"`
 }
 
 // UsageSourceConfig is a register whose access log citizens may look into.
 type UsageSourceConfig struct {
+	// Register is its id, such as "population".
 	Register string `toml:"register"`
-	Name     string `toml:"name"`
-	Service  string `toml:"service"`
+	// Name is shown to citizens.
+	Name string `toml:"name"`
+	// Service tells the access log, such as "VN/GOV/G01/population/usage".
+	Service string `toml:"service"`
 }
 
 // PaymentConfig is the payment provider.
 type PaymentConfig struct {
-	Name       string `toml:"name"`
-	URL        string `toml:"url"` // of the provider
+	// Name is shown to people who pay.
+	Name string `toml:"name"`
+	// URL of the provider, to which browsers are sent.
+	URL string `toml:"url"`
+	// Merchant is the code the provider gave; SecretFile holds the key that signs both ways.
 	Merchant   string `toml:"merchant"`
 	SecretFile string `toml:"secret_file"`
 }
@@ -192,6 +226,7 @@ type SignConfig struct {
 
 // OversightConfig counts what agencies do; it belongs to the center.
 type OversightConfig struct {
+	// Enabled starts it; every desk is asked for its facts over the exchange.
 	Enabled bool `toml:"enabled"`
 	// MinRatings is the least number of ratings for which a score is shown; default 30.
 	MinRatings int `toml:"min_ratings"`

@@ -150,7 +150,9 @@ type CatalogueItem struct {
 
 // Office is a place that receives dossiers.
 type Office struct {
+	// Code is that of the unit, such as "H36.14"; dossier numbers begin with it.
 	Code string `json:"code"`
+	// Name is shown to applicants and printed on slips.
 	Name string `json:"name"`
 	// Province is the two-digit code of the administrative unit the office serves.
 	Province string `json:"province"`
