@@ -3,6 +3,7 @@ package servicespage
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"truc/internal/errs"
 	"truc/internal/services"
@@ -92,12 +93,12 @@ func (p *Pages) stopDone(v *services.DraftView, stop string) bool {
 	if pg == nil || len(v.Form.ValidatePage(pg, v.Facts)) > 0 {
 		return false
 	}
-	for _, id := range v.Draft.Body.Done {
-		if id == stop {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(v.Draft.Body.Done, stop)
+}
+
+// asked reports whether the answers lead to a page: another answer may have closed it since it was bookmarked.
+func (p *Pages) asked(v *services.DraftView, pg *bundle.Page) bool {
+	return slices.Contains(v.Form.Visible(v.Facts), pg)
 }
 
 // resumeURL leads to the first stop that is not done.

@@ -49,6 +49,9 @@ func (p *Pages) applyPage(w http.ResponseWriter, r *http.Request) error {
 	if pg == nil {
 		return errs.E(errs.NotFound, "services.draft.page_unknown", nil)
 	}
+	if !p.asked(&v, pg) {
+		return web.SeeOther(w, r, p.resumeURL(&v))
+	}
 	values := url.Values{}
 	for _, f := range pg.Fields {
 		for k, vs := range f.Controls(v.Draft.Body.Answers) {
@@ -81,6 +84,9 @@ func (p *Pages) applyPageSave(w http.ResponseWriter, r *http.Request) error {
 	pg := v.Form.Page(pageID)
 	if pg == nil {
 		return errs.E(errs.NotFound, "services.draft.page_unknown", nil)
+	}
+	if !p.asked(&v, pg) {
+		return web.SeeOther(w, r, p.resumeURL(&v))
 	}
 	values := controlNames(form)
 	if reload(pg, values) {
