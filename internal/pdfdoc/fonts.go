@@ -3,9 +3,6 @@ package pdfdoc
 import (
 	_ "embed"
 	"unicode"
-
-	"codeberg.org/go-pdf/fpdf"
-	"golang.org/x/image/font/sfnt"
 )
 
 // The faces of Tinos; origin and licence are in fonts/README.md.
@@ -21,7 +18,6 @@ var (
 )
 
 const (
-	family = "tinos"
 	// ascent and descent of Tinos, in parts of the size.
 	ascent, descent = 0.891, 0.216
 	// leading leaves room for stacked marks: Ễ reaches above the ascent and Ự below the baseline.
@@ -63,55 +59,27 @@ func (s style) face() string {
 func (s style) mm() float64         { return s.size * mmPerPoint }
 func (s style) lineHeight() float64 { return s.mm() * leading }
 
-// typesetter measures and draws text. Faces are loaded when first used, so that a file embeds no idle font.
+// typesetter measures and draws text.
 type typesetter struct {
-	pdf     *fpdf.Fpdf
-	font    *sfnt.Font
-	buf     sfnt.Buffer
-	known   map[rune]bool
+	canvas  *canvas
+	faces   map[string]*typeface
 	missing map[rune]bool
-	loaded  map[string]bool
-	widths  map[measured]float64
 }
 
-type measured struct {
-	face string
-	text string
-}
-
-func newTypesetter(pdf *fpdf.Fpdf) (*typesetter, error) {
-	font, err := sfnt.Parse(tinosRegular)
+func newTypesetter(c *canvas) (*typesetter, error) {
+	faces, err := parsedFaces()
 	if err != nil {
 		return nil, err
 	}
-	return &typesetter{
-		pdf: pdf, font: font, known: map[rune]bool{}, missing: map[rune]bool{},
-		loaded: map[string]bool{}, widths: map[measured]float64{},
-	}, nil
+	return &typesetter{canvas: c, faces: faces, missing: map[rune]bool{}}, nil
 }
 
-func (t *typesetter) use(s style) {
-	f := s.face()
-	if !t.loaded[f] {
-		t.loaded[f] = true
-		t.pdf.AddUTF8FontFromBytes(family, f, append([]byte(nil), face(f)...))
-	}
-	t.pdf.SetFont(family, f, s.size)
-}
-
-// clean drops what has no shape and replaces what the font lacks. It also guards the library, whose width table
-// ends with the font's last character.
+// clean drops what has no shape and replaces what the font lacks. The other faces have what the regular one has.
 func (t *typesetter) clean(r rune) (rune, bool) {
 	if unicode.Is(unicode.Cf, r) || unicode.IsControl(r) || unicode.Is(unicode.Variation_Selector, r) {
 		return 0, false
 	}
-	ok, seen := t.known[r]
-	if !seen {
-		i, err := t.font.GlyphIndex(&t.buf, r)
-		ok = err == nil && i != 0 && r <= 0xFFFF
-		t.known[r] = ok
-	}
-	if !ok {
+	if _, ok := t.faces[""].glyphs[r]; !ok {
 		t.missing[r] = true
 		return substitute, true
 	}
@@ -120,30 +88,23 @@ func (t *typesetter) clean(r rune) (rune, bool) {
 
 // width returns the width of clean text in mm.
 func (t *typesetter) width(s style, text string) float64 {
-	key := measured{face: s.face(), text: text}
-	w, ok := t.widths[key]
-	if !ok {
-		t.use(style{bold: s.bold, italic: s.italic, size: 1000})
-		w = t.pdf.GetStringWidth(text) / 1000
-		t.widths[key] = w
+	f, sum := t.faces[s.face()], 0
+	for _, r := range text {
+		sum += f.glyphs[r].width
 	}
-	return w * s.size
+	return float64(sum) / 1000 * s.mm()
 }
 
 // draw writes clean text with its baseline at y.
 func (t *typesetter) draw(s style, x, y float64, text string) {
-	t.use(s)
+	gray := 0.0
 	if s.muted {
-		t.pdf.SetTextColor(90, 90, 90)
-	} else {
-		t.pdf.SetTextColor(0, 0, 0)
+		gray = 0.35
 	}
-	t.pdf.Text(x, y, text)
+	t.canvas.text(s.face(), t.faces[s.face()], s.size, x, y, text, gray)
 	if s.underline {
-		t.pdf.SetDrawColor(0, 0, 0)
-		t.pdf.SetLineWidth(0.25)
 		under := y + s.mm()*0.27 // below the dots of ộ, ự and ạ
-		t.pdf.Line(x, under, x+t.width(s, text), under)
+		t.canvas.line(x, under, x+t.width(s, text), under, 0.25, 0)
 	}
 }
 

@@ -132,6 +132,7 @@ func (l *line) push(a atom, gap float64) {
 func (l line) draw(ts *typesetter, x, y, width float64, al align, indent float64) {
 	x += indent
 	switch al {
+	case left:
 	case center:
 		x += (width - indent - l.width) / 2
 	case right:

@@ -98,7 +98,7 @@ func checkClass(element, classes string) error {
 	case "table":
 		known += " grid plain"
 	}
-	for _, c := range strings.Fields(classes) {
+	for c := range strings.FieldsSeq(classes) {
 		if !contains(known, c) {
 			return errs.E(errs.Invalid, "pdfdoc.unknown_class", nil, "element", element, "class", short(c))
 		}
@@ -352,6 +352,7 @@ func (l *layout) item(n *html.Node, ctx context, marker string) ([]unit, error) 
 // offset is where something of width w stands in a column.
 func (ctx context) offset(w float64) float64 {
 	switch ctx.align {
+	case left:
 	case center:
 		return (ctx.width - w) / 2
 	case right:
@@ -374,9 +375,7 @@ func (l *layout) rule(n *html.Node, ctx context) ([]unit, error) {
 		above = 1.2
 	}
 	return []unit{{h: above * 2, draw: func(p *press, x, y float64) {
-		p.ts.pdf.SetDrawColor(0, 0, 0)
-		p.ts.pdf.SetLineWidth(0.25)
-		p.ts.pdf.Line(x+dx, y+above, x+dx+w, y+above)
+		p.ts.canvas.line(x+dx, y+above, x+dx+w, y+above, 0.25, 0)
 	}}}, nil
 }
 
@@ -396,10 +395,8 @@ func (l *layout) qr(n *html.Node, ctx context) ([]unit, error) {
 	dx := ctx.offset(size)
 	module := size / float64(code.Size+2*quiet)
 	return []unit{{h: size, draw: func(p *press, x, y float64) {
-		p.ts.pdf.SetFillColor(255, 255, 255) // no watermark shines through
-		p.ts.pdf.Rect(x+dx, y, size, size, "F")
+		p.ts.canvas.fillRect(x+dx, y, size, size, 1) // no watermark shines through
 		x, y = x+dx+quiet*module, y+quiet*module
-		p.ts.pdf.SetFillColor(0, 0, 0)
 		for row := range code.Size {
 			for col := 0; col < code.Size; col++ {
 				from := col
@@ -407,7 +404,7 @@ func (l *layout) qr(n *html.Node, ctx context) ([]unit, error) {
 					col++
 				}
 				if col > from { // rows overlap by a hair, or viewers show white seams between them
-					p.ts.pdf.Rect(x+float64(from)*module, y+float64(row)*module, float64(col-from)*module, module+0.02, "F")
+					p.ts.canvas.fillRect(x+float64(from)*module, y+float64(row)*module, float64(col-from)*module, module+0.02, 0)
 				}
 			}
 		}

@@ -90,7 +90,7 @@ func (p *press) print(units []unit) error {
 			p.y = drawAll(p, h, marginLeft, p.y)
 		}
 	}
-	return p.ts.pdf.Error()
+	return nil
 }
 
 func (p *press) place(u unit, gap float64) {
@@ -112,16 +112,15 @@ func group(units []unit) float64 {
 }
 
 func (p *press) newPage() error {
-	pdf := p.ts.pdf
-	if pdf.PageCount() >= MaxPages {
+	if len(p.ts.canvas.pages) >= MaxPages {
 		return errs.E(errs.TooLarge, "pdfdoc.too_many_pages", nil, "pages", MaxPages)
 	}
-	pdf.AddPage()
+	p.ts.canvas.newPage()
 	p.y, p.top = marginTop, true
 	if p.opt.Draft {
 		p.watermark("BẢN THỬ NGHIỆM")
 	}
-	if n := pdf.PageNo(); n > 1 {
+	if n := len(p.ts.canvas.pages); n > 1 {
 		s := style{size: 13}
 		text := strconv.Itoa(n)
 		p.ts.draw(s, (pageWidth-p.ts.width(s, text))/2, marginTop-7, text)
@@ -141,21 +140,15 @@ func (p *press) newPage() error {
 
 // watermark is drawn before the text of the page, so that the text stays readable.
 func (p *press) watermark(text string) {
-	pdf := p.ts.pdf
 	s := style{size: 60, bold: true}
-	w := p.ts.width(s, text)
-	p.ts.use(s)
-	pdf.SetTextColor(238, 238, 238)
-	pdf.TransformBegin()
-	pdf.TransformRotate(52, pageWidth/2, pageHeight/2)
-	pdf.Text((pageWidth-w)/2, pageHeight/2+s.mm()*0.35, text)
-	pdf.TransformEnd()
+	x := (pageWidth - p.ts.width(s, text)) / 2
+	p.ts.canvas.turned(s.face(), p.ts.faces[s.face()], s.size, 52, pageWidth/2, pageHeight/2, x, pageHeight/2+s.mm()*0.35, text, 0.933)
 }
 
 // box records a place.
 func (p *press) box(name string, x, y, w, h float64) {
 	p.boxes[name] = Box{
-		Page: p.ts.pdf.PageNo(), X: x / mmPerPoint, Y: (pageHeight - y - h) / mmPerPoint,
+		Page: len(p.ts.canvas.pages), X: x / mmPerPoint, Y: (pageHeight - y - h) / mmPerPoint,
 		W: w / mmPerPoint, H: h / mmPerPoint,
 	}
 }

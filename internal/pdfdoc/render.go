@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"codeberg.org/go-pdf/fpdf"
 	"golang.org/x/net/html"
 
 	"truc/internal/errs"
@@ -72,8 +71,8 @@ func Render(text []byte, opt Options) (doc Document, err error) {
 	if err != nil {
 		return Document{}, errs.E(errs.Invalid, "pdfdoc.bad_text", err)
 	}
-	pdf := newPDF(opt)
-	ts, err := newTypesetter(pdf)
+	c := &canvas{}
+	ts, err := newTypesetter(c)
 	if err != nil {
 		return Document{}, err
 	}
@@ -86,29 +85,9 @@ func Render(text []byte, opt Options) (doc Document, err error) {
 	if err := p.print(units); err != nil {
 		return Document{}, err
 	}
-	var out bytes.Buffer
-	if err := pdf.Output(&out); err != nil {
+	out, err := c.output(opt)
+	if err != nil {
 		return Document{}, err
 	}
-	return Document{PDF: out.Bytes(), Pages: pdf.PageCount(), Boxes: p.boxes, Missing: slices.Sorted(maps.Keys(ts.missing))}, nil
-}
-
-func newPDF(opt Options) *fpdf.Fpdf {
-	pdf := fpdf.New("P", "mm", "A4", "")
-	pdf.SetAutoPageBreak(false, 0)
-	pdf.SetMargins(0, 0, 0)
-	pdf.SetCellMargin(0)
-	pdf.SetCatalogSort(true)
-	pdf.SetCreationDate(opt.Now.UTC())
-	pdf.SetModificationDate(opt.Now.UTC())
-	pdf.SetProducer("Truc", true)
-	pdf.SetTitle(i18n.NFC(opt.Title), true)
-	pdf.SetAuthor(i18n.NFC(opt.Author), true)
-	pdf.SetSubject(i18n.NFC(opt.Subject), true)
-	pdf.SetCreator(i18n.NFC(opt.Creator), true)
-	if opt.Lang == "" {
-		opt.Lang = "vi"
-	}
-	pdf.SetLang(opt.Lang)
-	return pdf
+	return Document{PDF: out, Pages: len(c.pages), Boxes: p.boxes, Missing: slices.Sorted(maps.Keys(ts.missing))}, nil
 }

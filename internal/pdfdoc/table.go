@@ -55,15 +55,10 @@ func (r row) frame(p *press, x, y, w, h float64) {
 	if !r.grid {
 		return
 	}
-	pdf := p.ts.pdf
-	pdf.SetDrawColor(60, 60, 60)
-	pdf.SetLineWidth(0.2)
-	mode := "D"
 	if r.shade {
-		pdf.SetFillColor(240, 240, 240)
-		mode = "FD"
+		p.ts.canvas.fillRect(x, y, w, h, 0.94)
 	}
-	pdf.Rect(x, y, w, h, mode)
+	p.ts.canvas.frame(x, y, w, h, 0.2, 0.24)
 }
 
 // split parts the row where the lines of its cells pass avail.
