@@ -105,9 +105,9 @@ func (l *life) check(ctx context.Context) error {
 	return err
 }
 
-// live drives n dossiers through their lives, with so many workers side by side, and returns how long each step of
+// live drives the dossiers through their lives, with so many workers side by side, and returns how long each step of
 // each dossier took. The first error ends the run: a benchmark of failures measures nothing.
-func (nd *node) live(ctx context.Context, opt Options) (map[string][]time.Duration, error) {
+func (n *node) live(ctx context.Context, opt Options) (map[string][]time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	work := make(chan int)
@@ -119,7 +119,7 @@ func (nd *node) live(ctx context.Context, opt Options) (map[string][]time.Durati
 			mine := map[string][]time.Duration{}
 			paper := randomBytes(opt.Paper)
 			for i := range work {
-				l := &life{n: nd, filing: fmt.Sprintf("F-bench-%08d", i), person: fmt.Sprintf("099304%06d", i%1_000_000), paper: paper}
+				l := &life{n: n, filing: fmt.Sprintf("F-bench-%08d", i), person: fmt.Sprintf("099304%06d", i%1_000_000), paper: paper}
 				for _, s := range steps {
 					start := opt.Now()
 					if err := l.step(ctx, s); err != nil {

@@ -9,7 +9,7 @@ import (
 
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := &strings.Builder{}
 	fmt.Fprintf(t, "%d dossiers of procedure %s, %d side by side; %s/%s, %d × %s, %s\n", r.Dossiers, r.Procedure, r.Workers, r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.CPU, r.Machine.Go)
 	if r.PaperBytes > 0 {
 		fmt.Fprintf(t, "Each filing came with a paper of %s.\n", size(float64(r.PaperBytes)))
@@ -18,10 +18,14 @@ func (r *Report) Print(w io.Writer) error {
 	for i := range r.Engines {
 		r.Engines[i].print(t)
 	}
-	return t.Flush()
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(table, t.String()); err != nil {
+		return err
+	}
+	return table.Flush()
 }
 
-func (e *Engine) print(w io.Writer) {
+func (e *Engine) print(w *strings.Builder) {
 	fmt.Fprintf(w, "\n%s\t(%s)\n", e.Engine, e.Durability)
 	fmt.Fprintf(w, "  dossiers\t%.1f/s\toutbox included; actions took %.1f s, the outbox %.1f s more\n", e.DossiersPerSecond, e.ActionsSeconds, e.DrainSeconds)
 	fmt.Fprintf(w, "  processor\t%.1f ms\ta dossier, this process\n", e.CPUMsPerDossier)
