@@ -42,8 +42,7 @@ type usageLine struct {
 func (p *Pages) myData(w http.ResponseWriter, r *http.Request) error {
 	me := who(r)
 	page := myDataPage{Page: ui.NewPage(r, "services.mydata.title"), Who: me.Name + " · " + mask(me.ID)}
-	page.Wide = false
-	mine := p.dossiersOf(r, me.ID != "")
+	mine := p.dossiersOf(r, page.Page)
 	for _, rep := range p.Portal.WhoReadMyData(r.Context(), me) {
 		section := usageSection{Register: rep.Source.Register, Name: rep.Source.Name}
 		if key := "services.source." + rep.Source.Register; p.Messages.Has("vi", key) {
@@ -75,36 +74,39 @@ func (p *Pages) myData(w http.ResponseWriter, r *http.Request) error {
 
 // dossiersOf maps what a reading may name as its dossier — a number, or the id that a filing shares with its draft —
 // to the person's own page. A link that is missing does no harm.
-func (p *Pages) dossiersOf(r *http.Request, signedIn bool) map[string]string {
-	out := map[string]string{}
-	if !signedIn {
-		return out
-	}
+func (p *Pages) dossiersOf(r *http.Request, page ui.Page) map[string]ui.Action {
+	out := map[string]ui.Action{}
 	if filings, err := p.Portal.Filings(r.Context(), who(r)); err == nil {
 		for _, f := range filings {
-			out[f.ID] = filingURL(f.ID)
+			link := ui.Action{Text: page.T("services.mydata.dossier_on_its_way"), URL: filingURL(f.ID)}
 			if f.Number != "" {
-				out[f.Number] = filingURL(f.ID)
+				link.Text = page.T("services.mydata.dossier", "number", f.Number)
+				out[f.Number] = link
 			}
+			out[f.ID] = link
 		}
 	}
 	if drafts, err := p.Portal.Drafts(r.Context(), who(r)); err == nil {
 		for _, d := range drafts {
-			out[d.ID] = applyURL(d.ID, "")
+			out[d.ID] = ui.Action{Text: page.T("services.mydata.draft"), URL: applyURL(d.ID, "")}
 		}
 	}
 	return out
 }
 
-func (p *Pages) usageLine(page ui.Page, register string, l services.UsageLine, mine map[string]string) usageLine {
-	x := usageLine{ID: l.LineID, FormID: ui.FieldID("receipt-" + register + "-" + l.LineID), At: l.At, Agency: l.AgencyName, Why: l.Purpose, Dossier: l.Dossier, Basis: l.LegalBasis}
+func (p *Pages) usageLine(page ui.Page, register string, l services.UsageLine, mine map[string]ui.Action) usageLine {
+	x := usageLine{ID: l.LineID, FormID: ui.FieldID("receipt-" + register + "-" + l.LineID), At: l.At, Agency: l.AgencyName, Why: l.Purpose, Basis: l.LegalBasis}
 	if x.Agency == "" {
 		x.Agency = l.Agency
 	}
 	if key := "services.activity." + l.Activity; p.Messages.Has("vi", key) && (x.Why == "" || page.Lang != "vi") {
 		x.Why = page.T(key)
 	}
-	x.URL = mine[l.Dossier]
+	if link, ok := mine[l.Dossier]; ok {
+		x.Dossier, x.URL = link.Text, link.URL
+	} else if l.Dossier != "" {
+		x.Dossier = page.T("services.mydata.dossier", "number", l.Dossier)
+	}
 	var fields []string
 	for i, f := range l.Fields {
 		name := f
