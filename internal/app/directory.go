@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"truc/internal/audit"
 	"truc/internal/directory"
 	"truc/internal/directory/directoryapi"
 	"truc/internal/directory/directoryclient"
@@ -17,6 +18,7 @@ import (
 	"truc/internal/directory/directorystore"
 	"truc/internal/i18n"
 	"truc/internal/pki"
+	"truc/internal/storage"
 	"truc/internal/web"
 )
 
@@ -73,6 +75,18 @@ func (n *Node) startDirectory(ctx context.Context) error {
 	return n.follow(ctx, &directoryclient.Client{URL: token.Center}, token)
 }
 
+// tellDirectory records what changed in the network in the audit log, in the transaction of the change, and lets the
+// center's own copy catch up at once.
+func (n *Node) tellDirectory(ctx context.Context, tx *storage.Tx, e directory.Event) error {
+	tx.AfterCommit(func() {
+		select {
+		case n.directoryChanged <- struct{}{}:
+		default:
+		}
+	})
+	return n.audit.Act(ctx, tx, audit.Entry{Actor: e.Actor, Action: e.Name, Object: e.Object})
+}
+
 // startCenter opens the registry, makes members and invitations of the configuration, and lets the center's own node
 // join like any other.
 func (n *Node) startCenter(ctx context.Context) error {
@@ -87,7 +101,7 @@ func (n *Node) startCenter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.center = &directory.Center{Instance: n.cfg.Instance, URL: n.cfg.Web.URL, Key: key, CA: ca, Store: &directorystore.Store{DB: n.db}, Now: n.now}
+	n.center = &directory.Center{Instance: n.cfg.Instance, URL: n.cfg.Web.URL, Key: key, CA: ca, Store: &directorystore.Store{DB: n.db, Tell: n.tellDirectory}, Now: n.now}
 	own := InviteConfig{Member: n.cfg.Member, Name: n.cfg.Name, Unit: n.cfg.Unit, Server: n.cfg.Server, TokenFile: n.path("join.token")}
 	state, err := n.center.State(ctx)
 	if err != nil {
@@ -164,6 +178,9 @@ func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token dir
 		}
 	}
 	n.background("directory.follow", f.Run)
+	if n.cfg.Directory.Center {
+		n.everyOr("directory.own", time.Minute, n.directoryChanged, f.Refresh)
+	}
 	n.every("directory.renew", time.Hour, func(ctx context.Context) error {
 		current, err := os.ReadFile(n.certPath())
 		if err != nil {

@@ -119,11 +119,19 @@ func (d directoryView) Providers(service orgcode.Service) ([]exchange.Peer, erro
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := doc.Member(service.Owner().MemberID()); !ok {
-		return nil, errs.E(errs.NotFound, "exchange.member_unknown", nil)
-	}
 	s, ok := doc.Service(service.String())
+	if !ok { // it may have joined since our copy was made
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if err := d.follower.RefreshSoon(ctx); err == nil {
+			doc = d.follower.Document()
+			s, ok = doc.Service(service.String())
+		}
+	}
 	if !ok {
+		if _, known := doc.Member(service.Owner().MemberID()); !known {
+			return nil, errs.E(errs.NotFound, "exchange.member_unknown", nil)
+		}
 		return nil, errs.E(errs.NotFound, "exchange.service_unknown", nil)
 	}
 	var out []exchange.Peer

@@ -77,6 +77,8 @@ type Node struct {
 
 	// directoryNews is signalled when the directory has a new version.
 	directoryNews chan struct{}
+	// directoryChanged is signalled when this center changed it.
+	directoryChanged chan struct{}
 
 	certMu sync.Mutex // guards cert and certAt
 	cert   *tls.Certificate
@@ -102,7 +104,7 @@ type Options struct {
 // Start builds a node from its configuration. What it returns is not yet serving: call Run.
 func Start(ctx context.Context, opt Options) (n *Node, err error) {
 	defer errs.Wrap(&err, "start %s", opt.Config.Member)
-	n = &Node{cfg: opt.Config, log: opt.Log, now: opt.Now, started: make(chan struct{}), directoryNews: make(chan struct{}, 1)}
+	n = &Node{cfg: opt.Config, log: opt.Log, now: opt.Now, started: make(chan struct{}), directoryNews: make(chan struct{}, 1), directoryChanged: make(chan struct{}, 1)}
 	if n.now == nil {
 		n.now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	}
@@ -149,7 +151,7 @@ func (n *Node) startPlatform(ctx context.Context, _ Options) (err error) {
 	if err := n.migrate(ctx, "outbox", outbox.Migrations, "migrations"); err != nil {
 		return err
 	}
-	n.relay = &outbox.Relay{DB: n.db, Now: n.now, Log: n.log, Handlers: map[string]outbox.Handler{}, MaxPause: n.longestPause()}
+	n.relay = &outbox.Relay{DB: n.db, Now: n.now, Log: n.log, Handlers: map[string]outbox.Handler{}, MaxPause: n.longestPause(), Owner: n.cfg.ServerID()}
 	assets, err := ui.NewAssets(nil)
 	if err != nil {
 		return err

@@ -180,3 +180,13 @@ func (c Current) verify(doc *Document) (time.Time, error) {
 	}
 	return time.Unix(c.At, 0).UTC(), verify(pub, domainCurrent, c.message(), c.Sig)
 }
+
+// Peek reads the document of an envelope without verifying it, for tools that show what the network says. Whoever
+// decides anything by it uses [Anchor.Open].
+func Peek(b []byte) (*Document, error) {
+	var env Envelope
+	if err := json.Unmarshal(b, &env); err != nil {
+		return nil, fmt.Errorf("envelope: %w", err)
+	}
+	return decodeDocument(env.Document)
+}

@@ -56,8 +56,8 @@ func Add(ctx context.Context, tx Querier, now time.Time, m Message) error {
 	if m.Payload == nil {
 		m.Payload = []byte{}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO outbox_message (id, topic, order_key, payload, state, attempts, added_at, due_at, last_error)
-		VALUES ($1, $2, $3, $4, 'waiting', 0, $5, $6, '') ON CONFLICT (id) DO NOTHING`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO outbox_message (id, topic, order_key, payload, state, attempts, added_at, due_at, last_error, owner)
+		VALUES ($1, $2, $3, $4, 'waiting', 0, $5, $6, '', '') ON CONFLICT (id) DO NOTHING`,
 		m.ID, m.Topic, m.Key, m.Payload, now.UnixMicro(), due.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("outbox: add: %w", err)

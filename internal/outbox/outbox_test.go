@@ -140,3 +140,33 @@ func TestLeaseReturnsAfterADeath(t *testing.T) {
 		}
 	})
 }
+
+func TestARestartTakesUpItsOwnClaims(t *testing.T) {
+	storagetest.Module(t, "outbox", mustSub(t), func(t *testing.T, db *storage.DB) {
+		c := &clock{t: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)}
+		add(t, db, c, "mine", "")
+		add(t, db, c, "other", "")
+		for id, owner := range map[string]string{"mine": "VN/GOV/G22/node1", "other": "VN/GOV/G22/node2"} {
+			if _, err := db.ExecContext(t.Context(), `UPDATE outbox_message SET attempts = 1, due_at = $1, owner = $2 WHERE id = $3`, c.now().Add(2*time.Minute).UnixMicro(), owner, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := make(chan string, 2)
+		r := &outbox.Relay{DB: db, Now: c.now, Log: slog.New(slog.DiscardHandler), Owner: "VN/GOV/G22/node1", Handlers: map[string]outbox.Handler{
+			"test.topic": func(_ context.Context, m outbox.Message) error { done <- m.ID; return nil },
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		if id := <-done; id != "mine" {
+			t.Errorf("performed %q; want mine, whose claim died with this process", id)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if len(done) > 0 {
+			t.Errorf("performed %q inside the lease of another process", <-done)
+		}
+	})
+}

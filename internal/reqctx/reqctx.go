@@ -82,7 +82,10 @@ func WithPrincipal(ctx context.Context, p Principal) context.Context {
 }
 
 // PrincipalOf returns who asks; the zero Principal is nobody.
-func PrincipalOf(ctx context.Context) Principal { p, _ := ctx.Value(keyPrincipal).(Principal); return p }
+func PrincipalOf(ctx context.Context) Principal {
+	p, _ := ctx.Value(keyPrincipal).(Principal)
+	return p
+}
 
 // Caller is the other side of a call that arrived over the exchange. The exchange fills it after it has
 // verified and logged the request; the services behind it (registers, dossiers) read it.

@@ -8,7 +8,8 @@ CREATE TABLE outbox_message (
 	attempts BIGINT NOT NULL,
 	added_at BIGINT NOT NULL,
 	due_at BIGINT NOT NULL,
-	last_error TEXT NOT NULL
+	last_error TEXT NOT NULL,
+	owner TEXT NOT NULL
 );
 CREATE INDEX outbox_message_due ON outbox_message (state, due_at);
 CREATE INDEX outbox_message_order ON outbox_message (topic, order_key, seq) WHERE state <> 'done';

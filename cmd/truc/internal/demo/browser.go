@@ -81,7 +81,11 @@ func (p *page) fault() error {
 	if p.status < 400 {
 		return nil
 	}
-	return fmt.Errorf("%s answered %d: %s", p.url.Path, p.status, p.heading())
+	what := p.heading()
+	if bad := p.first("tr-errors"); bad != nil {
+		what += ": " + text(bad)
+	}
+	return fmt.Errorf("%s answered %d: %s", p.url.Path, p.status, what)
 }
 
 // form is an HTML form with its controls as they stand.
@@ -265,9 +269,6 @@ func (f *form) send(ctx context.Context, method, action string, values url.Value
 	if err := p.fault(); err != nil {
 		return p, err
 	}
-	if bad := p.first("tr-error-summary"); bad != nil {
-		return p, fmt.Errorf("%s was not accepted: %s", f.page.url.Path, text(bad))
-	}
 	return p, nil
 }
 
@@ -417,11 +418,49 @@ func until(ctx context.Context, what string, f func() (bool, error)) error {
 			return nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("%s did not happen in time: %w", what, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("%s did not happen in time: %w", what, errors.Join(err, ctx.Err(), errors.New("waited long enough")))
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// radios returns the names of the radio groups of a form.
+func (f *form) radios() map[string]bool {
+	out := map[string]bool{}
+	for c := range f.node.Descendants() {
+		if c.DataAtom == atom.Input && attr(c, "type") == "radio" {
+			out[attr(c, "name")] = true
+		}
+	}
+	return out
+}
+
+// section returns the element whose data attribute has the value.
+func (p *page) section(name, value string) *html.Node {
+	if p.doc == nil {
+		return nil
+	}
+	for n := range p.doc.Descendants() {
+		if n.Type == html.ElementNode && attr(n, "data-"+name) == value {
+			return n
+		}
+	}
+	return nil
+}
+
+// formIn returns the first form inside a section, or nil.
+func (p *page) formIn(name, value string) *form {
+	sec := p.section(name, value)
+	if sec == nil {
+		return nil
+	}
+	for n := range sec.Descendants() {
+		if n.DataAtom == atom.Form {
+			return p.read(n)
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +33,10 @@ type Network struct {
 	binary string
 	client *http.Client
 
-	mu    sync.Mutex // guards procs and ending
+	mu    sync.Mutex // guards procs, down and ending
 	procs map[string]*exec.Cmd
+	// down holds back nodes that were halted.
+	down map[string]chan struct{}
 	// ending keeps the supervisor from starting again what is being stopped.
 	ending bool
 
@@ -59,7 +62,7 @@ func Start(ctx context.Context, opt Options, out io.Writer, log *slog.Logger) (n
 		return nil, err
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	n = &Network{l: l, log: log, out: out, binary: binary, procs: map[string]*exec.Cmd{}, cancel: cancel, client: &http.Client{Timeout: 5 * time.Second}}
+	n = &Network{l: l, log: log, out: out, binary: binary, procs: map[string]*exec.Cmd{}, down: map[string]chan struct{}{}, cancel: cancel, client: &http.Client{Timeout: 5 * time.Second}}
 	defer func() {
 		if err != nil {
 			n.Stop()
@@ -94,6 +97,9 @@ func Start(ctx context.Context, opt Options, out io.Writer, log *slog.Logger) (n
 		return n, err
 	}
 	if err := n.portalReady(ctx); err != nil {
+		return n, err
+	}
+	if err := n.directoryReady(ctx); err != nil {
 		return n, err
 	}
 	n.Took = time.Since(begin)
@@ -168,9 +174,18 @@ func (n *Network) supervise(ctx context.Context, a agency) {
 			if err := n.runNode(ctx, a); err != nil && ctx.Err() == nil {
 				n.log.WarnContext(ctx, "a node ended", slog.String("node", a.id()), slog.Any("error", err))
 			}
+			n.mu.Lock()
+			down := n.down[a.id()]
+			n.mu.Unlock()
+			if down != nil {
+				select {
+				case <-ctx.Done():
+				case <-down:
+				}
+			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(500 * time.Millisecond):
+			case <-time.After(300 * time.Millisecond):
 			}
 		}
 	})
@@ -236,6 +251,35 @@ func (n *Network) portalReady(ctx context.Context) error {
 	}
 }
 
+// directoryReady waits until every node has the newest directory, so that the first call finds its way.
+func (n *Network) directoryReady(ctx context.Context) error {
+	newest, err := n.directoryVersion(ctx, n.l.center())
+	if err != nil {
+		return err
+	}
+	for _, a := range n.l.agencies[1:] {
+		err := until(ctx, "the directory's way to "+a.id(), func() (bool, error) {
+			v, err := n.directoryVersion(ctx, a)
+			return v >= newest, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Network) directoryVersion(ctx context.Context, a agency) (int64, error) {
+	b, err := fetch(ctx, a.webURL()+"/readyz")
+	if err != nil {
+		return 0, err
+	}
+	var state struct {
+		DirectoryVersion int64 `json:"directoryVersion"`
+	}
+	return state.DirectoryVersion, json.Unmarshal(b, &state)
+}
+
 func (n *Network) ok(ctx context.Context, url, want string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -259,6 +303,26 @@ func (n *Network) Kill(code string) error {
 		return fmt.Errorf("there is no node %s", code)
 	}
 	return cmd.Process.Kill()
+}
+
+// halt kills a node and keeps it down until resume.
+func (n *Network) halt(code string) error {
+	n.mu.Lock()
+	n.down[code] = make(chan struct{})
+	n.mu.Unlock()
+	return n.Kill(code)
+}
+
+// resume lets nodes that were halted start again, and waits until they serve.
+func (n *Network) resume(codes ...string) {
+	for _, code := range codes {
+		n.mu.Lock()
+		if c := n.down[code]; c != nil {
+			close(c)
+			delete(n.down, code)
+		}
+		n.mu.Unlock()
+	}
 }
 
 // Stop ends every node in an orderly way, and by force when it does not listen.
