@@ -102,6 +102,9 @@ type Counts struct {
 func (c *Counts) Add(other Counts) {
 	if c.N == nil {
 		c.N = map[string]int64{}
+		for _, n := range Numbers() { // a sum holds every number, those that are 0 too
+			c.N[n.Name] = 0
+		}
 	}
 	for k, v := range other.N {
 		c.N[k] += v

@@ -110,6 +110,8 @@ type Store interface {
 	Failed(ctx context.Context, agency, key string, at time.Time) error
 	// Count returns every number by agency and procedure.
 	Count(ctx context.Context, w Window, f Filter) ([]Group, error)
+	// Total returns one number.
+	Total(ctx context.Context, number string, w Window, f Filter) (int64, error)
 	// List returns the rows that the number counts, from offset on.
 	List(ctx context.Context, number string, w Window, f Filter, limit, offset int) ([]Item, error)
 	// Weeks returns the weeks in which dossiers were finished, in the window.

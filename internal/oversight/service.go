@@ -260,12 +260,8 @@ func (s *Service) List(ctx context.Context, code, number, procedure string, p Pe
 	filter.Procedure = procedure
 	w := s.window(p)
 	out = Listing{Number: n, Agency: agency, Filter: filter, Period: p, Computed: w.Now}
-	groups, err := s.Store.Count(ctx, w, filter)
-	if err != nil {
+	if out.Count, err = s.Store.Total(ctx, number, w, filter); err != nil {
 		return out, err
-	}
-	for _, g := range groups {
-		out.Count += g.Counts.N[number]
 	}
 	size = min(max(size, 1), ListLimit)
 	page = min(max(page, 1), max(1, int((out.Count+int64(size)-1)/int64(size))))

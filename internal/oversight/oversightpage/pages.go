@@ -171,7 +171,6 @@ func (p *Pages) overview(w http.ResponseWriter, r *http.Request) error {
 		return p.tmpl.Render(w, r, http.StatusOK, "overview", d)
 	}
 	d.Figures = p.figures(v, oversight.All, o.Total)
-	d.Figures.Items = append(d.Figures.Items, answering(v, o))
 	d.Table = p.table(v, v.t("oversight.table", "period", v.periodText()), v.t("oversight.agency"))
 	for _, a := range o.Agencies {
 		row := p.row(v, a.Agency.Code, "", a.Counts)
@@ -220,6 +219,9 @@ func (p *Pages) age(v view, o oversight.Overview) (string, *ui.Notice) {
 		age = v.t("oversight.age", "time", i18n.DateTime(oldest))
 	}
 	if len(silent) == 0 {
+		if !oldest.IsZero() {
+			age += " " + v.t("oversight.answering_all")
+		}
 		return age, nil
 	}
 	return age, &ui.Notice{Tone: ui.Soon, Title: v.t("oversight.silent_title", "count", len(silent), "all", len(o.Agencies)), Lines: silent}
@@ -259,6 +261,7 @@ func (p *Pages) agency(w http.ResponseWriter, r *http.Request) error {
 	}
 	d.Figures = p.figures(v, code, rep.Counts)
 	d.Table = p.table(v, v.t("oversight.table_procedures", "period", v.periodText()), v.t("oversight.procedure"))
+	d.Table.Columns[0] = v.t("oversight.list.level")
 	for _, pr := range rep.Procedures {
 		row := p.row(v, code, pr.Code, pr.Counts)
 		row.Name = p.Service.TitleOf(v.lang, pr.Code)

@@ -78,10 +78,11 @@ func (p *Pages) row(v view, agency, procedure string, c oversight.Counts) row {
 		{Main: n(oversight.NOtherwise), Parts: some([]string{oversight.NRefused, oversight.NWithdrawn, oversight.NStopped})},
 		{Main: n(oversight.NRated), Words: p.ratingWords(v, c)},
 	}
-	if procedure != "" { // an agency offers a procedure at one level, or not at all
-		cells[0] = cell{Main: n(oversight.NOffered), Words: level(v, c)}
-	}
 	columns := p.table(v, "", "").Columns
+	if procedure != "" { // an agency offers a procedure at one level, or not at all
+		cells[0] = cell{Main: link{Text: level(v, c), URL: v.listURL(agency, oversight.NOffered, procedure)}}
+		columns[0] = v.t("oversight.list.level")
+	}
 	for i := range cells {
 		cells[i].Column = columns[i]
 	}
@@ -95,6 +96,9 @@ func level(v view, c oversight.Counts) string {
 		if c.N[name] > 0 {
 			words = append(words, v.t("oversight.part."+word(name)))
 		}
+	}
+	if len(words) == 0 {
+		return v.t("oversight.not_offered")
 	}
 	return strings.Join(words, ", ")
 }
@@ -159,21 +163,6 @@ func (p *Pages) figures(v view, agency string, c oversight.Counts) ui.Figures {
 		{Label: v.t("oversight.n.done"), Value: num(oversight.NDone), URL: v.listURL(agency, oversight.NDone, ""), Note: note("done", oversight.NOtherwise)},
 		onTime, overdue, rating,
 	}}
-}
-
-// answering says how many agencies answer.
-func answering(v view, o oversight.Overview) ui.Figure {
-	n := 0
-	for _, a := range o.Agencies {
-		if !a.Health.Silent() && !a.Health.LastOK.IsZero() {
-			n++
-		}
-	}
-	f := ui.Figure{Label: v.t("oversight.answering"), Value: v.t("oversight.of", "part", n, "whole", len(o.Agencies)), Tone: ui.Done, Note: v.t("oversight.answering_all")}
-	if n < len(o.Agencies) {
-		f.Tone, f.Note = ui.Soon, v.t("oversight.answering_some", "count", len(o.Agencies)-n)
-	}
-	return f
 }
 
 // bars ranks agencies by their on-time rate; those without one come last, by name.

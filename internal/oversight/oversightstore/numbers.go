@@ -12,19 +12,35 @@ import (
 	"truc/internal/storage"
 )
 
-// condition is what a number counts: rows of its source for which where holds. Both the number and the list behind
+// condition is what a number counts: rows of its source for which where() holds. Both the number and the list behind
 // it are made from this text and from nothing else, so they cannot disagree. :from, :to, :now and :long are the
-// instants of the window.
+// instants of the window. Numbers of one base are counted in one pass, which an index narrows down to the base.
 type condition struct {
-	where string
-	order string // of the list
+	base, and string
+	order     string // of the list
 }
 
+func (c condition) where() string {
+	if c.and == "" {
+		return c.base
+	}
+	return c.base + " AND " + c.and
+}
+
+// The bases.
 const (
-	received = `d.received_at > 0 AND d.received_at >= :from AND d.received_at < :to`
-	open     = `d.received_at > 0 AND d.outcome = ''`
+	unended  = `d.outcome = ''`
+	received = `d.received_at >= :from AND d.received_at < :to`
 	ended    = `d.finished_at >= :from AND d.finished_at < :to`
-	done     = `d.outcome = 'done' AND ` + ended
+	again    = `d.again_at >= :from AND d.again_at < :to`
+	asked    = `f.kind = 'supplementRequested' AND f.at >= :from AND f.at < :to`
+	extended = `f.kind = 'extended' AND f.at >= :from AND f.at < :to`
+	offered  = `o.procedure_code <> ''`
+)
+
+const (
+	open = `d.received_at > 0`
+	done = `d.outcome = 'done'`
 
 	byDue      = `d.due_at, d.dossier`
 	byReceived = `d.received_at DESC, d.dossier`
@@ -35,34 +51,35 @@ const (
 // conditions holds one line for each of oversight.Numbers.
 func conditions() map[string]condition {
 	return map[string]condition{
-		oversight.NOffered:        {where: `o.procedure_code <> ''`},
-		oversight.NOfferedFull:    {where: `o.mode = 'full'`},
-		oversight.NOfferedPartial: {where: `o.mode = 'partial'`},
+		oversight.NOffered:        {base: offered},
+		oversight.NOfferedFull:    {base: offered, and: `o.mode = 'full'`},
+		oversight.NOfferedPartial: {base: offered, and: `o.mode = 'partial'`},
 
-		oversight.NReceived: {where: received, order: byReceived},
-		oversight.NOnline:   {where: received + ` AND d.channel = 'online'`, order: byReceived},
-		oversight.NWaiting:  {where: `d.received_at = 0 AND d.outcome = ''`, order: `d.submitted_at, d.dossier`},
-		oversight.NOpen:     {where: open, order: byDue},
+		oversight.NReceived: {base: received, order: byReceived},
+		oversight.NOnline:   {base: received, and: `d.channel = 'online'`, order: byReceived},
+
+		oversight.NWaiting: {base: unended, and: `d.received_at = 0`, order: `d.submitted_at, d.dossier`},
+		oversight.NOpen:    {base: unended, and: open, order: byDue},
 		// What was late when a pause began stays late; what was not is not late while it waits.
-		oversight.NOverdue: {where: open + ` AND d.due_end > 0 AND CASE WHEN d.paused_since > 0 THEN d.paused_since ELSE :now END >= d.due_end`, order: byDue},
-		oversight.NPaused:  {where: open + ` AND d.paused_since > 0`, order: `d.paused_since, d.dossier`},
-		oversight.NPausedLong: {
-			where: open + ` AND d.paused_since > 0 AND d.paused_since < :long`, order: `d.paused_since, d.dossier`,
+		oversight.NOverdue: {
+			base: unended, and: open + ` AND d.due_end > 0 AND CASE WHEN d.paused_since > 0 THEN d.paused_since ELSE :now END >= d.due_end`, order: byDue,
 		},
+		oversight.NPaused:     {base: unended, and: open + ` AND d.paused_since > 0`, order: `d.paused_since, d.dossier`},
+		oversight.NPausedLong: {base: unended, and: open + ` AND d.paused_since > 0 AND d.paused_since < :long`, order: `d.paused_since, d.dossier`},
 
-		oversight.NDone:      {where: done, order: byFinished},
-		oversight.NInTime:    {where: done + ` AND d.punctual IN ('early', 'onTime')`, order: byFinished},
-		oversight.NLate:      {where: done + ` AND d.punctual = 'late'`, order: byFinished},
-		oversight.NNoDue:     {where: done + ` AND d.punctual = ''`, order: byFinished},
-		oversight.NRated:     {where: done + ` AND d.stars > 0`, order: byFinished},
-		oversight.NOtherwise: {where: `d.outcome IN ('refused', 'withdrawn', 'stopped') AND ` + ended, order: byFinished},
-		oversight.NRefused:   {where: `d.outcome = 'refused' AND ` + ended, order: byFinished},
-		oversight.NWithdrawn: {where: `d.outcome = 'withdrawn' AND ` + ended, order: byFinished},
-		oversight.NStopped:   {where: `d.outcome = 'stopped' AND ` + ended, order: byFinished},
+		oversight.NDone:      {base: ended, and: done, order: byFinished},
+		oversight.NInTime:    {base: ended, and: done + ` AND d.punctual IN ('early', 'onTime')`, order: byFinished},
+		oversight.NLate:      {base: ended, and: done + ` AND d.punctual = 'late'`, order: byFinished},
+		oversight.NNoDue:     {base: ended, and: done + ` AND d.punctual = ''`, order: byFinished},
+		oversight.NRated:     {base: ended, and: done + ` AND d.stars > 0`, order: byFinished},
+		oversight.NOtherwise: {base: ended, and: `d.outcome IN ('refused', 'withdrawn', 'stopped')`, order: byFinished},
+		oversight.NRefused:   {base: ended, and: `d.outcome = 'refused'`, order: byFinished},
+		oversight.NWithdrawn: {base: ended, and: `d.outcome = 'withdrawn'`, order: byFinished},
+		oversight.NStopped:   {base: ended, and: `d.outcome = 'stopped'`, order: byFinished},
 
-		oversight.NSupplements:      {where: `f.kind = 'supplementRequested' AND f.at >= :from AND f.at < :to`, order: byEvent},
-		oversight.NExtensions:       {where: `f.kind = 'extended' AND f.at >= :from AND f.at < :to`, order: byEvent},
-		oversight.NSupplementsAgain: {where: `d.again_at >= :from AND d.again_at < :to AND d.again_at > 0`, order: `d.again_at DESC, d.dossier`},
+		oversight.NSupplements:      {base: asked, order: byEvent},
+		oversight.NExtensions:       {base: extended, order: byEvent},
+		oversight.NSupplementsAgain: {base: again, order: `d.again_at DESC, d.dossier`},
 	}
 }
 
@@ -131,13 +148,22 @@ func (t *text) filter(src source, f oversight.Filter) {
 	}
 }
 
-// Count implements [oversight.Store]: one pass over each source counts all its numbers.
+// Count implements [oversight.Store]: one pass over each base counts all its numbers.
 func (s *Store) Count(ctx context.Context, w oversight.Window, f oversight.Filter) (_ []oversight.Group, err error) {
 	defer errs.Wrap(&err, "count")
 	groups := map[[2]string]*oversight.Group{}
-	for _, name := range []oversight.Source{oversight.Offers, oversight.Dossiers, oversight.Events} {
-		if err := s.countSource(ctx, name, w, f, groups); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+	var bases []string
+	of := map[string][]oversight.Number{}
+	for _, n := range oversight.Numbers() {
+		base := conditions()[n.Name].base
+		if of[base] == nil {
+			bases = append(bases, base)
+		}
+		of[base] = append(of[base], n)
+	}
+	for _, base := range bases {
+		if err := s.countBase(ctx, base, of[base], w, f, groups); err != nil {
+			return nil, fmt.Errorf("numbers beside %s: %w", of[base][0].Name, err)
 		}
 	}
 	out := make([]oversight.Group, 0, len(groups))
@@ -153,26 +179,18 @@ func (s *Store) Count(ctx context.Context, w oversight.Window, f oversight.Filte
 	return out, nil
 }
 
-func (s *Store) countSource(ctx context.Context, name oversight.Source, w oversight.Window, f oversight.Filter, groups map[[2]string]*oversight.Group) error {
-	src, conds := sources()[name], conditions()
-	var numbers []string
+func (s *Store) countBase(ctx context.Context, base string, numbers []oversight.Number, w oversight.Window, f oversight.Filter, groups map[[2]string]*oversight.Group) error {
+	src, conds := sources()[numbers[0].Source], conditions()
 	q := &text{w: w}
 	q.add(`SELECT ` + src.agency + `, ` + src.procedure)
-	for _, n := range oversight.Numbers() {
-		if n.Source == name {
-			numbers = append(numbers, n.Name)
-			q.add(`, SUM(CASE WHEN ` + conds[n.Name].where + ` THEN 1 ELSE 0 END)`)
+	stars := `, 0`
+	for _, n := range numbers {
+		q.add(`, SUM(CASE WHEN ` + conds[n.Name].where() + ` THEN 1 ELSE 0 END)`)
+		if n.Name == oversight.NRated {
+			stars = `, SUM(CASE WHEN ` + conds[n.Name].where() + ` THEN d.stars ELSE 0 END)`
 		}
 	}
-	if name == oversight.Dossiers {
-		q.add(`, SUM(CASE WHEN ` + conds[oversight.NRated].where + ` THEN d.stars ELSE 0 END)`)
-	} else {
-		q.add(`, 0`)
-	}
-	q.add(` FROM ` + src.from + ` WHERE 1 = 1`)
-	if name == oversight.Events { // lets the index by kind and time answer
-		q.add(` AND f.kind IN ('supplementRequested', 'extended') AND f.at >= :from AND f.at < :to`)
-	}
+	q.add(stars + ` FROM ` + src.from + ` WHERE ` + base)
 	q.filter(src, f)
 	q.add(` GROUP BY ` + src.agency + `, ` + src.procedure)
 	rows, err := s.DB.QueryContext(ctx, q.b.String(), q.args...)
@@ -196,11 +214,26 @@ func (s *Store) countSource(ctx context.Context, name oversight.Source, w oversi
 			groups[key] = g
 		}
 		for i, n := range numbers {
-			g.Counts.N[n] += counts[i]
+			g.Counts.N[n.Name] += counts[i]
 		}
 		g.Counts.Stars += counts[len(numbers)]
 	}
 	return rows.Err()
+}
+
+// Total implements [oversight.Store].
+func (s *Store) Total(ctx context.Context, number string, w oversight.Window, f oversight.Filter) (total int64, err error) {
+	defer errs.Wrap(&err, "total %s", number)
+	n, ok := oversight.NumberByName(number)
+	if !ok {
+		return 0, errs.E(errs.NotFound, "oversight.number_unknown", nil)
+	}
+	src := sources()[n.Source]
+	q := &text{w: w}
+	q.add(`SELECT COUNT(*) FROM ` + src.from + ` WHERE (` + conditions()[number].where() + `)`)
+	q.filter(src, f)
+	err = s.DB.QueryRowContext(ctx, q.b.String(), q.args...).Scan(&total)
+	return total, err
 }
 
 // List implements [oversight.Store].
@@ -216,7 +249,7 @@ func (s *Store) List(ctx context.Context, number string, w oversight.Window, f o
 		order = src.order
 	}
 	q := &text{w: w}
-	q.add(`SELECT ` + src.columns + ` FROM ` + src.from + ` WHERE (` + cond.where + `)`)
+	q.add(`SELECT ` + src.columns + ` FROM ` + src.from + ` WHERE (` + cond.where() + `)`)
 	q.filter(src, f)
 	q.add(` ORDER BY ` + order + ` LIMIT ` + q.bind(limit) + ` OFFSET ` + q.bind(offset))
 	rows, err := s.DB.QueryContext(ctx, q.b.String(), q.args...)
@@ -248,7 +281,7 @@ func (s *Store) Weeks(ctx context.Context, w oversight.Window, f oversight.Filte
 	q := &text{w: w}
 	q.add(`SELECT d.finished_week`)
 	for _, n := range []string{oversight.NDone, oversight.NInTime, oversight.NLate} {
-		q.add(`, SUM(CASE WHEN ` + conds[n].where + ` THEN 1 ELSE 0 END)`)
+		q.add(`, SUM(CASE WHEN ` + conds[n].where() + ` THEN 1 ELSE 0 END)`)
 	}
 	q.add(` FROM ` + src.from + ` WHERE ` + ended)
 	q.filter(src, f)

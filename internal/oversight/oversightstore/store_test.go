@@ -168,7 +168,7 @@ func TestHealth(t *testing.T) {
 func TestEveryNumberHasACondition(t *testing.T) {
 	conds := conditions()
 	for _, n := range oversight.Numbers() {
-		if conds[n.Name].where == "" {
+		if conds[n.Name].base == "" {
 			t.Errorf("%s has no condition", n.Name)
 		}
 		delete(conds, n.Name)
@@ -267,6 +267,9 @@ func checkLists(rt *rapid.T, st *Store, w oversight.Window) {
 		items, err := st.List(ctx, name, w, f, math.MaxInt32, 0)
 		if err != nil || int64(len(items)) != g.Counts.N[name] {
 			rt.Fatalf("List(%s, %+v) = %d rows, %v; want %d", name, f, len(items), err, g.Counts.N[name])
+		}
+		if n, err := st.Total(ctx, name, w, f); err != nil || n != g.Counts.N[name] {
+			rt.Fatalf("Total(%s, %+v) = %d, %v; want %d", name, f, n, err, g.Counts.N[name])
 		}
 	}
 	n := total.N

@@ -61,7 +61,11 @@ CREATE TABLE oversight_dossier (
 	last_seq       BIGINT NOT NULL,
 	PRIMARY KEY (agency, dossier)
 );
-CREATE INDEX oversight_dossier_finished ON oversight_dossier (agency, finished_at);
+-- One index for each base that numbers are counted on, with all that its numbers need.
+CREATE INDEX oversight_dossier_open ON oversight_dossier (outcome, agency, procedure_code, received_at, due_end, paused_since);
+CREATE INDEX oversight_dossier_received ON oversight_dossier (received_at, agency, procedure_code, channel);
+CREATE INDEX oversight_dossier_finished ON oversight_dossier (finished_at, agency, procedure_code, outcome, punctual, stars, finished_week);
+CREATE INDEX oversight_dossier_again ON oversight_dossier (again_at, agency, procedure_code);
 
 CREATE TABLE oversight_offer (
 	agency         TEXT NOT NULL,
