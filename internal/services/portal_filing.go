@@ -416,6 +416,11 @@ func (p *Portal) fillView(ctx context.Context, v FilingView, lang string) (Filin
 	_, hasResult := v.Result()
 	v.MayRate = v.Summary.Rated == 0 && (hasResult || fl.Done(v.State)) && v.Sync == SyncDelivered && !v.Summary.Withdrawn
 	facts.Dossier.State = v.State
+	for _, n := range v.Events { // what may be done in a pause depends on where the dossier was before it
+		if !fl.Paused(n.State) {
+			facts.Dossier.Previous = n.State
+		}
+	}
 	if v.Sync == SyncDelivered && !v.Summary.Withdrawn {
 		for _, a := range v.Procedure.Allowed(facts, bundle.ByApplicant) {
 			if s := v.Procedure.Flow.State(a.To); a.ForRole && a.Allowed && s != nil && s.National == 7 {

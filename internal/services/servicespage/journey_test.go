@@ -182,6 +182,7 @@ func (s *site) follow(id string, say func(p page, vi, en string) page) {
 	say(s.get("/").ok(), "Cần bổ sung giấy tờ", "More papers are needed")
 	s.get(at).ok().has("Ảnh bị mờ", "Giấy tờ tùy thân: thiếu mặt sau")
 	s.get(at + "/supplement").ok().has("Ảnh bị mờ")
+	s.get(at + "/withdraw").ok() // a pause does not take the right away
 	if p := s.upload(at+"/supplement", nil); p.status != 422 {
 		t.Errorf("an empty supplement: %d", p.status)
 	}
