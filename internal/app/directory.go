@@ -16,10 +16,10 @@ import (
 	"truc/internal/directory/directoryclient"
 	"truc/internal/directory/directorypage"
 	"truc/internal/directory/directorystore"
+	"truc/internal/errs"
 	"truc/internal/i18n"
 	"truc/internal/pki"
 	"truc/internal/storage"
-	"truc/internal/web"
 )
 
 // subsystems that this node speaks for, by what it runs.
@@ -212,7 +212,7 @@ func (n *Node) join(ctx context.Context, token directory.Token) error {
 		if err == nil {
 			return replaceFile(n.certPath(), cert)
 		}
-		if web.StatusOf(err) < 500 || ctx.Err() != nil {
+		if kind := errs.KindOf(err); kind != errs.Unavailable && kind != errs.Limited && kind != errs.Internal || ctx.Err() != nil {
 			return fmt.Errorf("join the network at %s: %w", token.Center, err)
 		}
 		if attempt == 0 {

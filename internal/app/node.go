@@ -102,9 +102,9 @@ type Options struct {
 }
 
 // Start builds a node from its configuration. What it returns is not yet serving: call Run.
-func Start(ctx context.Context, opt Options) (n *Node, err error) {
+func Start(ctx context.Context, opt Options) (_ *Node, err error) {
 	defer errs.Wrap(&err, "start %s", opt.Config.Member)
-	n = &Node{cfg: opt.Config, log: opt.Log, now: opt.Now, started: make(chan struct{}), directoryNews: make(chan struct{}, 1), directoryChanged: make(chan struct{}, 1)}
+	n := &Node{cfg: opt.Config, log: opt.Log, now: opt.Now, started: make(chan struct{}), directoryNews: make(chan struct{}, 1), directoryChanged: make(chan struct{}, 1)}
 	if n.now == nil {
 		n.now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	}

@@ -31,7 +31,7 @@ type API struct {
 
 // NewLimiter bounds requests per client to what a few dozen nodes behind one address need.
 func NewLimiter(now func() time.Time) *web.Limiter {
-	return web.NewLimiter(now, 200*time.Millisecond, 100, 10_000)
+	return web.NewLimiter(now, 10*time.Millisecond, 1000, 10_000)
 }
 
 // Mount registers the routes. They are open to everybody: what they tell is public, what they accept is signed.
