@@ -135,15 +135,15 @@ func (n *node) run(ctx context.Context, opt Options, e *Engine) error {
 // drain waits until the outbox has nothing left to do.
 func (n *node) drain(ctx context.Context) error {
 	for {
-		_, waiting, _, err := benchstore.Folded(ctx, n.db)
-		if err != nil || waiting == 0 {
+		waits, err := benchstore.Waits(ctx, n.db)
+		if err != nil || !waits {
 			return err
 		}
 		n.relay.Wake()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"truc/internal/i18n"
 	"truc/internal/pdfdoc"
 	"truc/internal/pki"
 	"truc/internal/services"
@@ -56,7 +57,7 @@ func (s *signatures) SignResult(ctx context.Context, req services.SignRequest) (
 	if err != nil {
 		return nil, err
 	}
-	stamp := now.Format("15:04 02/01/2006")
+	stamp := now.In(i18n.Zone).Format("15:04 02/01/2006")
 	opt := sign.PDFOptions{Identity: person, Name: req.Name, Reason: req.Reason, Time: now, Timestamper: s.tsa}
 	if req.PersonPage > 0 {
 		opt.Appearance = &sign.Appearance{Page: req.PersonPage, Rect: req.PersonBox, Lines: []string{"Người ký: " + req.Name, stamp}, FontTTF: s.font}

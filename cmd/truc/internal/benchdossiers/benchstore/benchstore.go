@@ -120,6 +120,12 @@ func Folded(ctx context.Context, db *storage.DB) (final, waiting, dead int64, er
 	return final, waiting, dead, err
 }
 
+// Waits reports whether a message waits in the outbox. It is cheap, for it is asked while the run is measured.
+func Waits(ctx context.Context, db *storage.DB) (waits bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox_message WHERE state = 'waiting')`).Scan(&waits)
+	return waits, err
+}
+
 // Prepare makes the table of the bare transactions.
 func Prepare(ctx context.Context, db *storage.DB) error {
 	blob := "BYTEA"
