@@ -217,17 +217,20 @@ func (d *Desk) facts(dossier *Dossier, _ *bundle.Procedure) bundle.Facts {
 // eventType says what an action of the flow means, from what it does rather than from its name: bundles may name
 // actions as they like.
 func eventType(p *bundle.Procedure, a *bundle.Action, to string) EventType {
-	target := p.Flow.State(to)
-	national := 0
-	if target != nil {
-		national = target.National
-		for _, emitted := range target.Emits {
-			return EventType(emitted)
-		}
-	}
 	switch {
+	case a.On != "": // the flow names the fact itself, such as externalAnswered, which lets the clock run again
+		return EventType(a.On)
 	case a.SLA == "extend":
 		return EvExtended
+	}
+	national := 0
+	if target := p.Flow.State(to); target != nil && !a.KeepState { // who stays in a state does not enter it again
+		if len(target.Emits) > 0 {
+			return EventType(target.Emits[0])
+		}
+		national = target.National
+	}
+	switch {
 	case a.Sign != "":
 		return EvSigned
 	case a.Slip == "02":

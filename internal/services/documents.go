@@ -129,7 +129,7 @@ func (d *Desk) issueResult(ctx context.Context, dossier *Dossier, proc *bundle.P
 	}
 	data.Head = bundle.Officer{Name: who.Name, Title: d.Messages.T("vi", "services.role.head")}
 	data.Issued = e.At
-	data.ResultNumber = fmt.Sprintf("%s/%s", strings.TrimLeft(dossier.Number[strings.LastIndexByte(dossier.Number, '-')+1:], "0"), "TLHT-BS")
+	data.ResultNumber = resultNumber(dossier.Number, proc.Result)
 	doc, err := d.renderPDF(proc, bundle.TemplateResult, data, e.At)
 	if err != nil {
 		return err
@@ -154,6 +154,16 @@ func (d *Desk) issueResult(ctx context.Context, dossier *Dossier, proc *bundle.P
 	}
 	e.Data.Document = ref
 	return nil
+}
+
+// resultNumber is the number and symbol on a result: what follows the unit in the dossier number, which no other
+// result of that unit has, and the symbol of the kind of document (Decree 30/2020/NĐ-CP, article 8).
+func resultNumber(dossier string, r bundle.Result) string {
+	_, n, _ := strings.Cut(dossier, "-")
+	if r.Symbol == "" {
+		return n
+	}
+	return n + "/" + r.Symbol
 }
 
 // Preview renders the result as it would be signed, marked as a draft, for the officer who proposes and the head.
@@ -236,7 +246,7 @@ func (d *Desk) documentData(dossier *Dossier, proc *bundle.Procedure, e *Event, 
 			break
 		}
 	}
-	data.Handovers = handovers(events, d.agencyName)
+	data.Handovers = d.handovers(c, s.Channel, events)
 	if who.Name != "" {
 		data.Head = bundle.Officer{Name: who.Name}
 	}
@@ -290,15 +300,35 @@ func paperRows(proc *bundle.Procedure, c *bundle.Case, dossier *Dossier, judged 
 	return rows
 }
 
-func handovers(events []Event, name func(string) string) []bundle.Handover {
+// handovers lists who passed the dossier on, and whether it was in time then. Without a time limit nothing is said.
+func (d *Desk) handovers(c *bundle.Case, channel string, events []Event) []bundle.Handover {
 	var out []bundle.Handover
-	for _, e := range events {
+	for i, e := range events {
 		if e.From == e.To || e.From == "" {
 			continue
 		}
-		out = append(out, bundle.Handover{From: e.From, To: e.To, At: e.At, Opinion: e.Data.Reason, Result: name(e.Agency)})
+		h := bundle.Handover{From: e.From, To: e.To, At: e.At, Opinion: e.Data.Reason}
+		if c != nil {
+			if res, err := Clock(d.Calendar(), c.SLAFor(channel), events[:i+1]); err == nil {
+				h.Result = inTime(e.At, res.Due)
+			}
+		}
+		out = append(out, h)
 	}
 	return out
+}
+
+// inTime says whether at is before the day of due, on it, or after due; "" without a due date.
+func inTime(at, due time.Time) string {
+	switch {
+	case due.IsZero():
+		return ""
+	case at.After(due):
+		return "after"
+	case at.In(i18n.Zone).Format(time.DateOnly) == due.In(i18n.Zone).Format(time.DateOnly):
+		return "on"
+	}
+	return "before"
 }
 
 // AnswerRows lists the questions of a form with their answers in words, for check pages, desks and prints.

@@ -88,7 +88,9 @@ type Result struct {
 	Template string    `yaml:"template,required"`
 	Format   string    `yaml:"format"`
 	Sign     []string  `yaml:"sign"` // officer, head, agency-seal
-	Validity string    `yaml:"validity"`
+	// Symbol stands behind the number on the result, such as "TLHT-BS"; empty prints the number alone.
+	Symbol   string `yaml:"symbol"`
+	Validity string `yaml:"validity"`
 	// Record is the register record the officer fetches to fill the template, such as
 	// "civilstatus/event"; empty when the result is written from the answers.
 	Record string `yaml:"record"`
