@@ -107,22 +107,8 @@ func Start(ctx context.Context, opt Options, out io.Writer, log *slog.Logger) (n
 }
 
 func (l *layout) createDatabases(ctx context.Context) error {
-	admin, err := storage.Open(ctx, l.opt.DB, storage.Options{Readers: 1})
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
 	for _, a := range l.agencies {
-		name := databaseOf(l.opt.DB, a.id())
-		name, _, _ = strings.Cut(name[strings.LastIndexByte(name, '/')+1:], "?")
-		var there bool
-		if err := admin.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)`, name).Scan(&there); err != nil {
-			return err
-		}
-		if there {
-			continue
-		}
-		if _, err := admin.ExecContext(ctx, `CREATE DATABASE `+name); err != nil {
+		if err := storage.EnsureDatabase(ctx, databaseOf(l.opt.DB, a.id()), l.opt.DB); err != nil {
 			return err
 		}
 	}
