@@ -62,11 +62,10 @@ func TestFold(t *testing.T) {
 			d.State, d.National, d.LastSeq, d.Received, d.Due = "rated", 10, 14, at(2, 9), at(5, 17)
 			d.Finished, d.Outcome, d.Punctual, d.Stars = at(5, 23), Done, calendar.OnTime, 4
 		}},
-		{"done the day after", facts(step{kind: "received", national: 2, at: at(2, 8), due: at(5, 17)}, step{kind: "signed", national: 9, at: at(6, 1), due: at(5, 17)}),
-			func(d *Dossier) {
-				d.State, d.National, d.LastSeq, d.Received, d.Due = "signed", 9, 11, at(2, 8), at(5, 17)
-				d.Finished, d.Outcome, d.Punctual = at(6, 1), Done, calendar.Late
-			}},
+		{"done the day after", facts(step{kind: "received", national: 2, at: at(2, 8), due: at(5, 17)}, step{kind: "signed", national: 9, at: at(6, 1), due: at(5, 17)}), func(d *Dossier) {
+			d.State, d.National, d.LastSeq, d.Received, d.Due = "signed", 9, 11, at(2, 8), at(5, 17)
+			d.Finished, d.Outcome, d.Punctual = at(6, 1), Done, calendar.Late
+		}},
 		{"a later word about the due date changes nothing", facts(
 			step{kind: "received", national: 2, at: at(2, 8), due: at(5, 17)}, step{kind: "signed", national: 9, at: at(6, 9), due: at(5, 17)},
 			step{kind: "moved", national: 10, at: at(7, 9), due: at(20, 17)},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,9 +68,7 @@ func (m *memory) Health(context.Context) (map[string]Health, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := map[string]Health{}
-	for k, v := range m.health {
-		out[k] = v
-	}
+	maps.Copy(out, m.health)
 	return out, nil
 }
 

@@ -69,7 +69,7 @@ func newSite(t testing.TB, agencies ...oversight.Agency) site {
 
 func (s site) get(t testing.TB, address, lang string) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequest("GET", address, nil)
+	r := httptest.NewRequest(http.MethodGet, address, nil)
 	r.AddCookie(&http.Cookie{Name: web.LangCookie, Value: lang})
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r.WithContext(reqctx.WithLang(r.Context(), lang)))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"embed"
 	"slices"
+	"strings"
 	"time"
 
 	"truc/internal/errs"
@@ -212,15 +213,18 @@ func factsOf(ctx context.Context, tx *storage.Tx, agency string, dossiers []stri
 }
 
 func putDossiers(ctx context.Context, tx *storage.Tx, facts map[string][]oversight.Fact) error {
-	b := batch{tx: tx, columns: 24, head: `INSERT INTO oversight_dossier (agency, dossier, unit, procedure_code, mode, channel, state, national,
-		submitted_at, received_at, due_at, due_end, finished_at, finished_week, paused_since, outcome, punctual, supplements, again_at, extensions,
-		stars, fee_total, fee_paid, last_seq)`,
-		tail: `ON CONFLICT (agency, dossier) DO UPDATE SET unit = EXCLUDED.unit, procedure_code = EXCLUDED.procedure_code, mode = EXCLUDED.mode,
-		channel = EXCLUDED.channel, state = EXCLUDED.state, national = EXCLUDED.national, submitted_at = EXCLUDED.submitted_at,
-		received_at = EXCLUDED.received_at, due_at = EXCLUDED.due_at, due_end = EXCLUDED.due_end, finished_at = EXCLUDED.finished_at,
-		finished_week = EXCLUDED.finished_week, paused_since = EXCLUDED.paused_since, outcome = EXCLUDED.outcome, punctual = EXCLUDED.punctual,
-		supplements = EXCLUDED.supplements, again_at = EXCLUDED.again_at, extensions = EXCLUDED.extensions, stars = EXCLUDED.stars,
-		fee_total = EXCLUDED.fee_total, fee_paid = EXCLUDED.fee_paid, last_seq = EXCLUDED.last_seq`}
+	columns := []string{
+		"unit", "procedure_code", "mode", "channel", "state", "national", "submitted_at", "received_at", "due_at", "due_end", "finished_at",
+		"finished_week", "paused_since", "outcome", "punctual", "supplements", "again_at", "extensions", "stars", "fee_total", "fee_paid", "last_seq",
+	}
+	set := make([]string, len(columns))
+	for i, c := range columns {
+		set[i] = c + " = EXCLUDED." + c
+	}
+	b := batch{
+		tx: tx, columns: 2 + len(columns), head: `INSERT INTO oversight_dossier (agency, dossier, ` + strings.Join(columns, ", ") + `)`,
+		tail: `ON CONFLICT (agency, dossier) DO UPDATE SET ` + strings.Join(set, ", "),
+	}
 	for _, list := range facts {
 		d := oversight.Fold(list)
 		b.add(d.Agency, d.Number, d.Unit, d.Procedure, d.Mode, d.Channel, d.State, int64(d.National),

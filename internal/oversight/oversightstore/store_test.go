@@ -1,6 +1,7 @@
 package oversightstore
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -204,7 +205,7 @@ func TestListsEqualNumbers(t *testing.T) {
 			}
 			now := at(rapid.IntRange(1, 30).Draw(rt, "now"), 12)
 			p := service(st, now).Period(rapid.SampledFrom(oversight.Periods()).Draw(rt, "period"))
-			checkLists(rt, st, oversight.Window{From: p.From, To: p.To, Now: now, PausedBefore: now.AddDate(0, 0, -10)})
+			checkLists(ctx, rt, st, oversight.Window{From: p.From, To: p.To, Now: now, PausedBefore: now.AddDate(0, 0, -10)})
 		})
 	})
 }
@@ -227,8 +228,7 @@ func drawFacts(rt *rapid.T, agency string) []oversight.Fact {
 	return out
 }
 
-func checkLists(rt *rapid.T, st *Store, w oversight.Window) {
-	ctx := rt.Context()
+func checkLists(ctx context.Context, rt *rapid.T, st *Store, w oversight.Window) {
 	groups, err := st.Count(ctx, w, oversight.Filter{})
 	if err != nil {
 		rt.Fatal(err)
