@@ -23,6 +23,7 @@ type actPage struct {
 	Will                                                  []string
 	Notices                                               []ui.Notice
 	Judge                                                 []judgeView
+	Views                                                 []paperView
 	Wanted                                                *ui.Checkboxes
 	Fields                                                []fieldView
 	Days, Amount                                          *ui.Input
@@ -38,9 +39,8 @@ type actPage struct {
 
 // judgeView asks for an officer's word on one paper.
 type judgeView struct {
-	Name, URL, Meta string
-	Verdict         ui.Radios
-	Note            ui.Input
+	Verdict ui.Radios
+	Note    ui.Input
 }
 
 // act is the page of an action: what will happen, and what it needs to know.

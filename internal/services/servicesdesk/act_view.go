@@ -3,6 +3,7 @@ package servicesdesk
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,7 +100,7 @@ func (p *Pages) will(page ui.Page, v *services.DossierView, st bundle.ActionStat
 			add("desk.will.online")
 		}
 	}
-	if to == nil || to.National != 4 {
+	if to == nil || to.National != 4 || a.Slip != "" { // steps between officers are not the applicant's business
 		add("desk.will.tell")
 	}
 	return out
@@ -107,10 +108,18 @@ func (p *Pages) will(page ui.Page, v *services.DossierView, st bundle.ActionStat
 
 // dueAfter is the due date that receiving or extending now would bring.
 func (p *Pages) dueAfter(v *services.DossierView, a *bundle.Action) (string, bool) {
-	if v.Case == nil || !v.ReceivedAt.IsZero() {
+	if v.Case == nil {
 		return "", false
 	}
 	sla := v.Case.SLAFor(v.Submission.Channel)
+	if a.SLA == "extend" && sla.Extend != nil {
+		x := services.SLAAmount{Amount: sla.Extend.UpTo.Amount, Unit: sla.Extend.UpTo.Unit}
+		res, err := services.Clock(p.Desk.Calendar(), sla, append(slices.Clone(v.Events), services.Event{Type: services.EvExtended, At: p.Now(), Data: services.EventData{Extension: &x}}))
+		return i18n.DateTime(res.Due), err == nil && !res.Due.IsZero()
+	}
+	if !v.ReceivedAt.IsZero() {
+		return "", false
+	}
 	to := v.Procedure.Flow.State(a.To)
 	if to == nil {
 		return "", false
@@ -129,18 +138,17 @@ func (p *Pages) dueAfter(v *services.DossierView, a *bundle.Action) (string, boo
 func (p *Pages) fillJudge(page *actPage, v *services.DossierView, k actKind, form url.Values) {
 	if k.judge {
 		for _, ref := range uniquePapers(v.Papers) {
-			j := judgeView{Name: ref.Name, Meta: page.T("desk.origin." + origin(ref.Provenance))}
-			if ref.SHA256 != "" {
-				j.URL = dossierURL(v.Number, "papers", ref.SHA256)
-				j.Meta = size(page.Lang, ref.Size) + " · " + j.Meta
-			}
+			var j judgeView
 			j.Verdict = ui.Radios{
-				Name: "verdict-" + ref.ID, Legend: page.T("desk.judge.legend", "paper", ref.Name), Inline: true, Value: form.Get("verdict-" + ref.ID),
+				Name: "verdict-" + ref.ID, Legend: ref.Name, Inline: true, Value: form.Get("verdict-" + ref.ID),
 				Error:   page.Problems.For("verdict-" + ref.ID),
 				Options: []ui.Option{{Value: "ok", Label: page.T("desk.judge.ok")}, {Value: "bad", Label: page.T("desk.judge.bad")}},
 			}
 			j.Note = ui.Input{Name: "note-" + ref.ID, Label: page.T("desk.judge.note"), Value: form.Get("note-" + ref.ID), Optional: true, Error: page.Problems.For("note-" + ref.ID)}
 			page.Judge = append(page.Judge, j)
+		}
+		for _, ref := range v.Papers {
+			page.Views = append(page.Views, viewOf(page.Page, v.Number, ref))
 		}
 	}
 	if !k.wanted {

@@ -23,6 +23,8 @@ type dossierPage struct {
 	Facts                                             []labelled
 	Notices                                           []ui.Notice
 
+	SimilarTitle string
+	Similar      []documentLink
 	Person, Fee  ui.SummaryList
 	Sections     []ui.SummaryList
 	IDsURL       string
@@ -125,25 +127,44 @@ func (p *Pages) fillHead(page *dossierPage, v *services.DossierView) {
 	if v.Assignee != "" {
 		assignee = officerName(v.Events, v.Assignee)
 	}
-	page.Facts = []labelled{
-		{page.T("desk.fact_received_at"), p.Desk.UnitName(v.ReceivedAgency), v.ReceivedAgency},
-		{page.T("desk.fact_competent"), p.Desk.UnitName(v.CompetentAgency), v.CompetentAgency},
-		{page.T("desk.fact_current"), p.Desk.UnitName(v.CurrentAgency), v.CurrentAgency},
+	for _, x := range []struct{ key, agency string }{
+		{"desk.fact_received_at", v.ReceivedAgency}, {"desk.fact_competent", v.CompetentAgency}, {"desk.fact_current", v.CurrentAgency},
+	} {
+		label := page.T(x.key)
+		if n := len(page.Facts); n > 0 && page.Facts[n-1].Sub == x.agency { // usually the three are one
+			page.Facts[n-1].Label += " · " + label
+			continue
+		}
+		page.Facts = append(page.Facts, labelled{label, p.Desk.UnitName(x.agency), x.agency})
+	}
+	page.Facts = append(page.Facts, []labelled{
 		{page.T("desk.col.assignee"), assignee, ""},
 		{page.T("desk.fact_submitted"), i18n.DateTime(v.SubmittedAt), page.T("desk.channel." + sub.Channel)},
 		{page.T("desk.col.finance"), page.T("desk.finance." + v.Finance), feeSub(page.Page, v)},
-	}
+	}...)
 	a := sub.Applicant
 	page.Person = ui.SummaryList{Title: page.T("desk.person.title"), Rows: []ui.SummaryRow{
 		{Key: page.T("desk.person.name"), Value: a.FullName},
 		{Key: page.T("desk.person.id"), Value: masked(a.PersonalID, page.IDsShown)},
 		{Key: page.T("desk.person.birth"), Value: plainDate(a.BirthDate)},
-		{Key: page.T("desk.person.phone"), Value: a.Phone},
-		{Key: page.T("desk.person.email"), Value: a.Email},
+		{Key: page.T("desk.person.phone"), Value: unlessAnswered(v, a.Phone)},
+		{Key: page.T("desk.person.email"), Value: unlessAnswered(v, a.Email)},
 		{Key: page.T("desk.person.address"), Value: a.Address},
 		{Key: page.T("desk.person.delivery"), Value: page.T("desk.delivery." + v.Channel)},
 	}}
 	page.Person.Rows = slicesKeep(page.Person.Rows)
+}
+
+// unlessAnswered drops a value that stands among the answers anyway.
+func unlessAnswered(v *services.DossierView, value string) string {
+	for _, s := range v.Sections {
+		for _, l := range s.Lines {
+			if l.Value == value {
+				return ""
+			}
+		}
+	}
+	return value
 }
 
 // slicesKeep leaves out lines without a value: an officer's page is dense.
@@ -190,16 +211,14 @@ func (p *Pages) fillNotices(page *dossierPage, v *services.DossierView) {
 		page.Notices = append(page.Notices, n)
 	}
 	if len(v.Similar) > 0 {
-		n := ui.Notice{Tone: ui.Soon, Title: page.T("desk.similar.title", "n", len(v.Similar)), Text: page.T("desk.similar.text")}
+		page.SimilarTitle = page.T("desk.similar.title", "n", len(v.Similar))
 		for _, s := range v.Similar {
 			state := s.State
 			if proc := p.Desk.Library.At(s.VersionHash); proc != nil && proc.Flow.State(s.State) != nil {
 				state = proc.Flow.State(s.State).Phase.In(page.Lang)
 			}
-			n.Lines = append(n.Lines, s.Number+" · "+i18n.DateTime(s.SubmittedAt)+" · "+state)
+			page.Similar = append(page.Similar, documentLink{Title: s.Number, URL: dossierURL(s.Number), Kind: state, At: s.SubmittedAt})
 		}
-		n.Action = &ui.Action{Text: page.T("desk.similar.open", "number", v.Similar[0].Number), URL: dossierURL(v.Similar[0].Number)}
-		page.Notices = append(page.Notices, n)
 	}
 }
 
@@ -209,6 +228,9 @@ func (p *Pages) fillAnswers(page *dossierPage, v *services.DossierView) {
 		list := ui.SummaryList{Title: s.Title}
 		for _, l := range s.Lines {
 			row := ui.SummaryRow{Key: l.Label, Value: l.Value}
+			if l.Widget == bundle.Declaration {
+				row.Key = page.T("desk.answers.declaration")
+			}
 			if l.Widget == bundle.Identity {
 				row.Value = masked(l.Value, page.IDsShown)
 			}
@@ -247,12 +269,7 @@ func (p *Pages) fillAnswers(page *dossierPage, v *services.DossierView) {
 
 func (p *Pages) fillPapers(page *dossierPage, v *services.DossierView) {
 	for _, ref := range v.Papers {
-		pv := paperView{Name: ref.Name, File: ref.File, Round: ref.Round, Origin: page.T("desk.origin." + origin(ref.Provenance))}
-		if ref.SHA256 != "" {
-			pv.URL, pv.Size = dossierURL(v.Number, "papers", ref.SHA256), size(page.Lang, ref.Size)
-			pv.PDF, pv.Picture = ref.Media == "application/pdf", picture(ref.Media)
-		}
-		page.Papers = append(page.Papers, pv)
+		page.Papers = append(page.Papers, viewOf(page.Page, v.Number, ref))
 	}
 	for _, n := range v.Needs {
 		switch {
@@ -262,6 +279,15 @@ func (p *Pages) fillPapers(page *dossierPage, v *services.DossierView) {
 			page.Papers = append(page.Papers, paperView{Name: n.Name.In(page.Lang), Missing: true})
 		}
 	}
+}
+
+func viewOf(page ui.Page, number string, ref services.PaperRef) paperView {
+	pv := paperView{Name: ref.Name, File: ref.File, Round: ref.Round, Origin: page.T("desk.origin." + origin(ref.Provenance))}
+	if ref.SHA256 != "" {
+		pv.URL, pv.Size = dossierURL(number, "papers", ref.SHA256), size(page.Lang, ref.Size)
+		pv.PDF, pv.Picture = ref.Media == "application/pdf", picture(ref.Media)
+	}
+	return pv
 }
 
 func hasPaper(papers []services.PaperRef, id string) bool {

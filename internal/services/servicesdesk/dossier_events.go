@@ -20,9 +20,6 @@ func (p *Pages) fillEvents(page *dossierPage, v *services.DossierView) {
 		}
 		page.Timeline.Events = append(page.Timeline.Events, p.timelineEvent(page.Page, v, e))
 	}
-	if len(page.Timeline.Events) > 0 && !v.Final {
-		page.Timeline.Events[0].State = "now"
-	}
 	page.ChainOK = services.VerifyChain(v.Events) == nil
 	if n := len(v.Events); page.ChainOK && n > 0 {
 		page.ChainText = page.T("desk.chain.ok", "n", n, "hash", v.Events[n-1].Hash[:12])

@@ -35,6 +35,8 @@ type Pages struct {
 	Messages *i18n.Catalogue
 	Now      func() time.Time
 	Log      *slog.Logger
+	// OfficerName names an account in lists; nil or "" leaves the account.
+	OfficerName func(account string) string
 
 	templates *ui.Templates
 }

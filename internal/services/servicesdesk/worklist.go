@@ -84,8 +84,13 @@ func (p *Pages) worklist(w http.ResponseWriter, r *http.Request) error {
 func (p *Pages) workRow(page worklistPage, r services.WorkRow) workRow {
 	out := workRow{
 		Number: r.Number, Applicant: r.ApplicantName, Submitted: r.SubmittedAt, Procedure: r.ProcedureName, Code: r.Procedure,
-		Channel: page.T("desk.channel." + r.Channel), State: r.State, Tag: ui.Tag{Text: r.StateName}, Due: r.Due, Assignee: r.Assignee,
-		Finance: page.T("desk.finance." + r.Finance),
+		Channel: page.T("desk.channel." + r.Channel), State: r.State, Tag: ui.Tag{Text: r.StateName}, Due: r.Due,
+	}
+	if r.Finance != "none" {
+		out.Finance = page.T("desk.finance_line." + r.Finance)
+	}
+	if r.Assignee != "" {
+		out.Assignee = p.assignee(page.Page, r.Assignee)
 	}
 	if page.Opens {
 		out.URL = dossierURL(r.Number)
@@ -96,10 +101,24 @@ func (p *Pages) workRow(page worklistPage, r services.WorkRow) workRow {
 	out.Clock = p.clock(page.Page, clockOf{
 		Due: r.Due, Received: r.ReceivedAt, Finished: r.FinishedAt, Paused: r.PausedSince, Left: r.Left,
 	})
+	out.Clock.Words = strings.Replace(out.Clock.Words, " "+page.T("desk.clock.of_working_time"), "", 1) // every time of the list is
 	if out.Clock.Tone == ui.Late || out.Clock.Tone == ui.Soon {
 		out.Tone = out.Clock.Tone
 	}
 	return out
+}
+
+// assignee says who has a dossier: myself, or a colleague by name where the node can tell it.
+func (p *Pages) assignee(page ui.Page, account string) string {
+	if account == page.Principal.ID {
+		return page.T("desk.me")
+	}
+	if p.OfficerName != nil {
+		if name := p.OfficerName(account); name != "" {
+			return name
+		}
+	}
+	return account
 }
 
 type clockOf struct {
