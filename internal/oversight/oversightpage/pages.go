@@ -255,7 +255,7 @@ func (p *Pages) agency(w http.ResponseWriter, r *http.Request) error {
 	d.Periods, d.Files = p.periods(v, path, ""), p.files(v, path, "")
 	switch {
 	case rep.Health.Silent():
-		d.Silent = &ui.Notice{Tone: ui.Soon, Title: v.silence(rep.Health), Text: v.t(rep.Health.ErrorKey)}
+		d.Silent = &ui.Notice{Tone: ui.Soon, Title: v.t("oversight.silent_here", "words", v.silence(rep.Health)), Text: v.t(rep.Health.ErrorKey)}
 	case !rep.Health.LastOK.IsZero():
 		d.Age = v.t("oversight.age", "time", i18n.DateTime(rep.Health.LastOK))
 	}
