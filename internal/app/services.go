@@ -127,11 +127,21 @@ func (n *Node) startDesk(store *servicesstore.Store) error {
 	}, facts); err != nil {
 		return err
 	}
-	pages := &servicesdesk.Pages{Desk: desk, Renderer: n.renderer, Messages: n.messages, Now: n.now, Log: n.log}
+	pages := &servicesdesk.Pages{Desk: desk, Renderer: n.renderer, Messages: n.messages, Now: n.now, Log: n.log, OfficerName: n.officerName}
 	if !n.cfg.Portal.Enabled {
 		n.mux.Handle("GET /{$}", func(w http.ResponseWriter, r *http.Request) error { return web.SeeOther(w, r, "/desk") })
 	}
 	return pages.Mount(n.mux)
+}
+
+// officerName names an account of this node, or repeats it when nobody has it any more.
+func (n *Node) officerName(account string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if o, err := n.identity.Officer(ctx, account); err == nil {
+		return o.Name
+	}
+	return account
 }
 
 // apiMux is a multiplexer for services behind the exchange.
