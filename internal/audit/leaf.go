@@ -50,7 +50,8 @@ func (l Leaf) Marshal() []byte {
 		{leafVersion},
 		binary.BigEndian.AppendUint64(nil, uint64(l.Seq)),              //nolint:gosec // a counter from 1
 		binary.BigEndian.AppendUint64(nil, uint64(l.Time.UnixMicro())), //nolint:gosec // two's complement both ways
-		{code}, l.Commit[:], l.Tag[:], l.Prev[:],
+		{code},
+		l.Commit[:], l.Tag[:], l.Prev[:],
 	}
 	for i, v := range values {
 		b = append(b, byte(i+1), leafFields[i])

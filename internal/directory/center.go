@@ -176,8 +176,10 @@ func (c *Center) CreateToken(ctx context.Context, actor, member, name string, tt
 		return "", err
 	}
 	now := c.now()
-	t := Token{ID: rand.Text(), Instance: c.Instance, Center: c.URL, Anchor: c.AnchorID(), Member: member, Node: node,
-		Seed: base64.RawURLEncoding.EncodeToString(key.Seed()), Expires: now.Add(ttl).Unix()}
+	t := Token{
+		ID: rand.Text(), Instance: c.Instance, Center: c.URL, Anchor: c.AnchorID(), Member: member, Node: node,
+		Seed: base64.RawURLEncoding.EncodeToString(key.Seed()), Expires: now.Add(ttl).Unix(),
+	}
 	err = c.change(ctx, actor, func(s *State) error {
 		if _, ok := s.Members[member]; !ok {
 			return errs.E(errs.NotFound, "directory.member_unknown", nil, "member", member)
@@ -185,8 +187,10 @@ func (c *Center) CreateToken(ctx context.Context, actor, member, name string, tt
 		if _, ok := s.Nodes[node]; ok {
 			return errs.E(errs.Conflict, "directory.node_exists", nil, "node", node)
 		}
-		s.Tokens[t.ID] = TokenRecord{ID: t.ID, Member: member, Node: node, PublicKey: NewPublicKey(pub, 0, 0).SPKI,
-			CreatedAt: now, ExpiresAt: now.Add(ttl), CreatedBy: actor}
+		s.Tokens[t.ID] = TokenRecord{
+			ID: t.ID, Member: member, Node: node, PublicKey: NewPublicKey(pub, 0, 0).SPKI,
+			CreatedAt: now, ExpiresAt: now.Add(ttl), CreatedBy: actor,
+		}
 		s.Events = append(s.Events, Event{Name: "directory.token.created", Actor: actor, Object: node})
 		return nil
 	})

@@ -33,8 +33,10 @@ func testDocument() *Document {
 	return &Document{
 		Instance: "VN", Version: 3, Prev: "00", IssuedAt: 1, ExpiresAt: 2, DirectoryKeys: []PublicKey{key(0)}, CA: []string{}, Revoked: []string{}, TSA: []TSA{},
 		Members: []Member{{Class: "GOV", Code: "H36", Name: i18n.Text{"vi": "Lâm Đồng"}, Unit: "68"}},
-		Nodes: []Node{{ID: "VN/GOV/H36/node1", Member: "VN/GOV/H36", LinkURL: "https://127.0.0.1:7131", Subsystems: []string{"VN/GOV/H36/onestop"},
-			TLSKeyID: key(1).KeyID, Keys: []PublicKey{key(2)}}},
+		Nodes: []Node{{
+			ID: "VN/GOV/H36/node1", Member: "VN/GOV/H36", LinkURL: "https://127.0.0.1:7131", Subsystems: []string{"VN/GOV/H36/onestop"},
+			TLSKeyID: key(1).KeyID, Keys: []PublicKey{key(2)},
+		}},
 		Services: []Service{{ID: "VN/GOV/H36/onestop/facts", Node: "VN/GOV/H36/node1", Kind: "rest"}},
 	}
 }
@@ -129,8 +131,10 @@ func FuzzJoinRequest(f *testing.F) {
 }
 
 func FuzzToken(f *testing.F) {
-	f.Add(Token{ID: "x", Instance: "VN", Center: "http://127.0.0.1:7100", Anchor: strings.Repeat("a", 43), Member: "VN/GOV/H36", Node: "VN/GOV/H36/node1",
-		Seed: strings.Repeat("A", 43), Expires: 1}.String())
+	f.Add(Token{
+		ID: "x", Instance: "VN", Center: "http://127.0.0.1:7100", Anchor: strings.Repeat("a", 43), Member: "VN/GOV/H36", Node: "VN/GOV/H36/node1",
+		Seed: strings.Repeat("A", 43), Expires: 1,
+	}.String())
 	f.Fuzz(func(t *testing.T, s string) {
 		tok, err := ParseToken(s)
 		if err != nil {

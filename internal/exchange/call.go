@@ -23,12 +23,16 @@ const defaultTimeout = 30 * time.Second
 var methods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 
 // hopHeaders are removed in both directions (spec §2.2).
-var hopHeaders = []string{"Transfer-Encoding", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Upgrade",
-	"Connection", "User-Agent", "Host", "Content-Length", "Server", "Expect"}
+var hopHeaders = []string{
+	"Transfer-Encoding", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Upgrade",
+	"Connection", "User-Agent", "Host", "Content-Length", "Server", "Expect",
+}
 
 // ownHeaders are set by the nodes; what a program or a service sends under these names is dropped.
-var ownHeaders = []string{HeaderClient, HeaderID, HeaderUserID, HeaderIssue, HeaderRequestID, HeaderHash, HeaderError, HeaderService,
-	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderLevel, "Content-Digest", "Signature", "Signature-Input"}
+var ownHeaders = []string{
+	HeaderClient, HeaderID, HeaderUserID, HeaderIssue, HeaderRequestID, HeaderHash, HeaderError, HeaderService,
+	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderLevel, "Content-Digest", "Signature", "Signature-Input",
+}
 
 // exchangeState follows one exchange through one node.
 type exchangeState struct {
@@ -147,8 +151,12 @@ func (x *exchangeState) prepare(c Call) (*WireRequest, *Fault) {
 	req := &WireRequest{Method: c.Method, TargetURI: t.String("x1"), Header: endToEnd(c.Header), Body: c.Body}
 	x.msg.ExchangeID, x.msg.RequestID, x.msg.RequestSize = c.ID, NewUUID(), int64(len(c.Body))
 	for _, h := range [][2]string{
-		{HeaderClient, c.From.String()}, {HeaderID, c.ID}, {HeaderRequestID, x.msg.RequestID}, {HeaderUserID, c.UserID},
-		{HeaderIssue, c.Dossier}, {HeaderPurpose, purposeField(c.Activity, c.Basis)},
+		{HeaderClient, c.From.String()},
+		{HeaderID, c.ID},
+		{HeaderRequestID, x.msg.RequestID},
+		{HeaderUserID, c.UserID},
+		{HeaderIssue, c.Dossier},
+		{HeaderPurpose, purposeField(c.Activity, c.Basis)},
 	} {
 		if h[1] == "" {
 			continue
@@ -189,8 +197,10 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 	if typ != "" {
 		return nil, parseFault(typ, resp.Body, x.peer.ServerID)
 	}
-	a := &Answer{Status: resp.Status, Header: endToEnd(resp.Header), Body: resp.Body, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
-		Hash: resp.Header.Get(HeaderHash)}
+	a := &Answer{
+		Status: resp.Status, Header: endToEnd(resp.Header), Body: resp.Body, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
+		Hash: resp.Header.Get(HeaderHash),
+	}
 	return a, nil
 }
 

@@ -27,8 +27,10 @@ const (
 // verifier refuses a signature that leaves one out, however valid it is otherwise.
 var (
 	requestAlways  = []string{"@method", "@target-uri", "x-road-client", "x-road-id", "x-road-request-id", "content-digest"}
-	requestPresent = []string{"content-type", "x-road-userid", "x-road-issue", "x-road-represented-party", "x-road-security-server",
-		"truc-grant", "truc-purpose", "truc-deadline"}
+	requestPresent = []string{
+		"content-type", "x-road-userid", "x-road-issue", "x-road-represented-party", "x-road-security-server",
+		"truc-grant", "truc-purpose", "truc-deadline",
+	}
 	responseAlways  = []string{"@status", "content-digest", "x-road-id", "x-road-service"}
 	responsePresent = []string{"content-type", "x-road-error", "x-road-request-id", "x-road-request-hash"}
 	responseRequest = []component{
@@ -38,9 +40,11 @@ var (
 		{name: "@target-uri", params: []sigParam{{"req", true}}},
 	}
 	// single fields may occur once only, because two readers could pick different ones.
-	single = []string{"x-road-client", "x-road-id", "x-road-request-id", "x-road-service", "x-road-userid", "x-road-issue", "x-road-error",
+	single = []string{
+		"x-road-client", "x-road-id", "x-road-request-id", "x-road-service", "x-road-userid", "x-road-issue", "x-road-error",
 		"x-road-represented-party", "x-road-security-server", "truc-grant", "truc-purpose", "truc-deadline", "content-digest", "content-type",
-		"signature", "signature-input"}
+		"signature", "signature-input",
+	}
 )
 
 // KeyID returns the id of a signing key: base64url SHA-256 of its SubjectPublicKeyInfo (spec D20).

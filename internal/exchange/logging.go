@@ -200,8 +200,10 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 		key := e.Role + e.RequestID
 		n, ok := open[key]
 		if !ok {
-			m := Message{ExchangeID: e.ExchangeID, RequestID: e.RequestID, Role: e.Role, Client: e.Client, Service: e.Service, Method: e.Method,
-				Path: indexPath(e.Path), Outcome: e.Outcome, At: at, RequestIndex: -1, ResponseIndex: -1, Activity: e.Activity, Dossier: e.Dossier}
+			m := Message{
+				ExchangeID: e.ExchangeID, RequestID: e.RequestID, Role: e.Role, Client: e.Client, Service: e.Service, Method: e.Method,
+				Path: indexPath(e.Path), Outcome: e.Outcome, At: at, RequestIndex: -1, ResponseIndex: -1, Activity: e.Activity, Dossier: e.Dossier,
+			}
 			n = len(rows)
 			rows, open[key] = append(rows, m), n
 		}

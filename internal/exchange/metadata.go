@@ -55,8 +55,10 @@ func (s *Service) methodsFor(owner, client orgcode.Subsystem, allowedOnly bool) 
 		if len(o.OpenAPI) > 0 {
 			kind = "OPENAPI"
 		}
-		out = append(out, metaID{ObjectType: "SERVICE", Instance: o.ID.Instance, Class: o.ID.Class, Code: o.ID.Member,
-			Subsystem: o.ID.Subsystem, ServiceCode: o.ID.Code, ServiceType: kind, EndpointList: endpoints})
+		out = append(out, metaID{
+			ObjectType: "SERVICE", Instance: o.ID.Instance, Class: o.ID.Class, Code: o.ID.Member,
+			Subsystem: o.ID.Subsystem, ServiceCode: o.ID.Code, ServiceType: kind, EndpointList: endpoints,
+		})
 	}
 	return out
 }
@@ -101,8 +103,10 @@ func (s *Service) ClientList() []ClientEntry {
 		out = append(out, ClientEntry{ID: metaID{ObjectType: "MEMBER", Instance: id.Instance, Class: id.Class, Code: id.Member}, Name: name})
 		for _, sub := range m.Subsystems {
 			if p, err := orgcode.ParseSubsystem(sub); err == nil {
-				out = append(out, ClientEntry{Name: name, SubsystemName: p.Code,
-					ID: metaID{ObjectType: "SUBSYSTEM", Instance: p.Instance, Class: p.Class, Code: p.Member, Subsystem: p.Code}})
+				out = append(out, ClientEntry{
+					Name: name, SubsystemName: p.Code,
+					ID: metaID{ObjectType: "SUBSYSTEM", Instance: p.Instance, Class: p.Class, Code: p.Member, Subsystem: p.Code},
+				})
 			}
 		}
 	}

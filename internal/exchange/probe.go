@@ -51,8 +51,10 @@ func (s *Service) Probe(ctx context.Context, memberID string) []Step {
 		step.Peer = hosts[0].ServerID
 	}
 	start := s.now()
-	_, err := s.Call(ctx, Call{From: from, To: orgcode.Service{Instance: to.Instance, Class: to.Class, Member: to.Member, Subsystem: to.Code, Code: "listMethods"},
-		Timeout: 15 * time.Second, Activity: "connection-test"})
+	_, err := s.Call(ctx, Call{
+		From: from, To: orgcode.Service{Instance: to.Instance, Class: to.Class, Member: to.Member, Subsystem: to.Code, Code: "listMethods"},
+		Timeout: 15 * time.Second, Activity: "connection-test",
+	})
 	return append([]Step{step}, probeSteps(err, step.Peer, s.now().Sub(start))...)
 }
 

@@ -23,8 +23,10 @@ import (
 // returns a response; a refusal is signed like an answer as soon as there is a request signature to bind it to.
 func (s *Service) Receive(ctx context.Context, req *WireRequest) *WireResponse {
 	x := &exchangeState{s: s, role: RoleProvider, faultID: NewUUID(), started: s.now()}
-	x.msg = Message{Role: RoleProvider, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1, Method: req.Method,
-		RequestSize: int64(len(req.Body)), ExchangeID: req.Header.Get(HeaderID), RequestID: req.Header.Get(HeaderRequestID)}
+	x.msg = Message{
+		Role: RoleProvider, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1, Method: req.Method,
+		RequestSize: int64(len(req.Body)), ExchangeID: req.Header.Get(HeaderID), RequestID: req.Header.Get(HeaderRequestID),
+	}
 	resp, f := x.receive(ctx, req)
 	if f != nil {
 		resp = x.refuse(ctx, req, f)

@@ -38,8 +38,13 @@ func TestRules(t *testing.T) {
 			t.Errorf("allows(%+v) = %v, %v", tt, ok, only)
 		}
 	}
-	for _, bad := range []Rule{{Consumer: "VN/GOV/H36", Service: "a/b"}, {Consumer: "VN/GOV/H36/*", Service: "a/b"}, {Consumer: "*/GOV/H36/x", Service: "a/b"},
-		{Consumer: "VN/GOV/H36/x", Service: "a"}, {Consumer: "", Service: "a/b"}} {
+	for _, bad := range []Rule{
+		{Consumer: "VN/GOV/H36", Service: "a/b"},
+		{Consumer: "VN/GOV/H36/*", Service: "a/b"},
+		{Consumer: "*/GOV/H36/x", Service: "a/b"},
+		{Consumer: "VN/GOV/H36/x", Service: "a"},
+		{Consumer: "", Service: "a/b"},
+	} {
 		if _, err := compileRules([]Rule{bad}); err == nil {
 			t.Errorf("rule %+v is accepted", bad)
 		}

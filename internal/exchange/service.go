@@ -95,8 +95,10 @@ func (s *Service) Hosts(sub orgcode.Subsystem) bool {
 }
 
 // reservedCodes are metadata services (X-Road); no agency may offer a service under these names.
-var reservedCodes = []string{"listClients", "listMethods", "allowedMethods", "getOpenAPI", "getWsdl",
-	"getSecurityServerOperationalData", "getSecurityServerHealthData", "getSecurityServerMetrics"}
+var reservedCodes = []string{
+	"listClients", "listMethods", "allowedMethods", "getOpenAPI", "getWsdl",
+	"getSecurityServerOperationalData", "getSecurityServerHealthData", "getSecurityServerMetrics",
+}
 
 // Offer registers a handler for a service of this node; code is "population/person". The handler sees the
 // service path as its URL path and the caller in reqctx.

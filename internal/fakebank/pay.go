@@ -211,8 +211,12 @@ func (b *Bank) list(w http.ResponseWriter, r *http.Request) error {
 	page.Table = ui.Table{
 		Caption: page.T("fakebank.list.title"), HideCaption: true,
 		Columns: []ui.Column{
-			{Text: page.T("fakebank.list.when")}, {Text: page.T("fakebank.pay.merchant")}, {Text: page.T("fakebank.pay.ref")},
-			{Text: page.T("fakebank.pay.amount"), Numeric: true}, {Text: page.T("fakebank.list.status")}, {Text: page.T("fakebank.list.notice")},
+			{Text: page.T("fakebank.list.when")},
+			{Text: page.T("fakebank.pay.merchant")},
+			{Text: page.T("fakebank.pay.ref")},
+			{Text: page.T("fakebank.pay.amount"), Numeric: true},
+			{Text: page.T("fakebank.list.status")},
+			{Text: page.T("fakebank.list.notice")},
 		},
 		Empty: &ui.Empty{Title: page.T("fakebank.list.empty"), Text: page.T("fakebank.list.empty_text")},
 	}
@@ -226,8 +230,12 @@ func (b *Bank) list(w http.ResponseWriter, r *http.Request) error {
 			status.Sub = page.T("fakebank.outcome." + string(p.Outcome))
 		}
 		page.Table.Rows = append(page.Table.Rows, ui.Row{Cells: []ui.Cell{
-			{Text: i18n.DateTime(p.Created)}, {Text: b.merchants[p.Merchant].Name}, {Text: p.Ref, Head: true, Code: true},
-			{Text: i18n.Money(page.Lang, p.Amount)}, status, {Text: noticeText(page.Page, p)},
+			{Text: i18n.DateTime(p.Created)},
+			{Text: b.merchants[p.Merchant].Name},
+			{Text: p.Ref, Head: true, Code: true},
+			{Text: i18n.Money(page.Lang, p.Amount)},
+			status,
+			{Text: noticeText(page.Page, p)},
 		}})
 	}
 	return b.templates.Render(w, r, http.StatusOK, "list", page)

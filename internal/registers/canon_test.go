@@ -82,8 +82,13 @@ func TestDates(t *testing.T) {
 		b    Date
 		want bool
 	}{
-		{"1948", "<", "1949-01-01", true}, {"1948", "<", "1948-06-01", false}, {"1948", ">", "1947-12-31", true}, {"1948", "<=", "1948", true},
-		{"2010-05-01", ">=", "2010", false}, {"2011", ">=", "2010-12-31", true}, {"1948", "=", "1948-05-19", true},
+		{"1948", "<", "1949-01-01", true},
+		{"1948", "<", "1948-06-01", false},
+		{"1948", ">", "1947-12-31", true},
+		{"1948", "<=", "1948", true},
+		{"2010-05-01", ">=", "2010", false},
+		{"2011", ">=", "2010-12-31", true},
+		{"1948", "=", "1948-05-19", true},
 	}
 	for _, tt := range compare {
 		if got := compareDates(tt.a, tt.op, tt.b); got != tt.want {
@@ -97,7 +102,11 @@ func TestSameText(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"Nguyễn Thị Hoà", "nguyễn thị Hòa", true}, {"Thuỷ", "Thủy", true}, {"Lan", "Lân", false}, {"Hoa", "Hoà", false}, {"Đà  Lạt", "Đà Lạt", true},
+		{"Nguyễn Thị Hoà", "nguyễn thị Hòa", true},
+		{"Thuỷ", "Thủy", true},
+		{"Lan", "Lân", false},
+		{"Hoa", "Hoà", false},
+		{"Đà  Lạt", "Đà Lạt", true},
 		{"Da Lat", "Đà Lạt", false},
 	}
 	for _, tt := range tests {

@@ -76,7 +76,7 @@ type Store interface {
 	// Find returns keys by a value of an alias or by name and birth date or year; at most limit.
 	Find(ctx context.Context, register string, by Block, limit int) ([]Candidate, error)
 	// Entries returns entries after a number, or only those of one key when it is not empty, oldest first.
-	Entries(ctx context.Context, register string, key string, after int64, limit int) ([]Entry, error)
+	Entries(ctx context.Context, register, key string, after int64, limit int) ([]Entry, error)
 	// CountRead adds to the daily count of reads, which holds no personal data.
 	CountRead(ctx context.Context, c ReadCount) error
 	// Counts returns the size of a register and its reads since a day (YYYY-MM-DD).

@@ -77,7 +77,7 @@ func portal(user string) Reader {
 	return Reader{Subsystem: "VN/GOV/G22/portal", Agency: "G22", UserID: "VN" + user, Activity: "prefill", Basis: "Điều 15", Dossier: "draft-1"}
 }
 
-func q(typ string, fields string, criteria ...string) Query {
+func q(typ, fields string, criteria ...string) Query {
 	out := Query{Selection: Selection{Type: typ, Criteria: map[string]string{}}}
 	if fields != "" {
 		out.Fields = strings.Split(fields, " ")
@@ -243,9 +243,12 @@ func TestMatchAndVerify(t *testing.T) {
 		want bool
 		key  string
 	}{
-		{Condition{"birthDate", "<=", "2008-11-21"}, true, ""}, {Condition{"birthDate", ">", "2008"}, false, ""},
-		{Condition{"permanentResidence.provinceCode", "=", "68"}, true, ""}, {Condition{"fullName", "<", "Z"}, false, "registers.params_invalid"},
-		{Condition{"ethnicity", "=", "Kinh"}, false, "registers.field_denied"}, {Condition{"birthDate", "~", "2008"}, false, "registers.params_invalid"},
+		{Condition{"birthDate", "<=", "2008-11-21"}, true, ""},
+		{Condition{"birthDate", ">", "2008"}, false, ""},
+		{Condition{"permanentResidence.provinceCode", "=", "68"}, true, ""},
+		{Condition{"fullName", "<", "Z"}, false, "registers.params_invalid"},
+		{Condition{"ethnicity", "=", "Kinh"}, false, "registers.field_denied"},
+		{Condition{"birthDate", "~", "2008"}, false, "registers.params_invalid"},
 	}
 	for _, tt := range verify {
 		ok, err := f.svc.Verify(t.Context(), "population", desk, sel, []Condition{tt.c})

@@ -83,8 +83,11 @@ func (a *Appearance) draw(u *pdfUpdate) (pdfRef, error) {
 	}
 	return u.add(pdfStream{
 		dict: pdfDict{
-			{"Type", pdfName("XObject")}, {"Subtype", pdfName("Form")}, {"FormType", 1},
-			{"BBox", pdfRect([4]float64{0, 0, w, h})}, {"Resources", pdfDict{{"XObject", xobjects}}},
+			{"Type", pdfName("XObject")},
+			{"Subtype", pdfName("Form")},
+			{"FormType", 1},
+			{"BBox", pdfRect([4]float64{0, 0, w, h})},
+			{"Resources", pdfDict{{"XObject", xobjects}}},
 		},
 		raw: content.Bytes(),
 	}), nil
@@ -172,8 +175,13 @@ func (a *Appearance) addText(u *pdfUpdate, mask *image.Alpha) (pdfRef, error) {
 func pdfImage(w, h int, space any, bits int, raw []byte) pdfStream {
 	return pdfStream{
 		dict: pdfDict{
-			{"Type", pdfName("XObject")}, {"Subtype", pdfName("Image")}, {"Width", w}, {"Height", h},
-			{"ColorSpace", space}, {"BitsPerComponent", bits}, {"Filter", pdfName("FlateDecode")},
+			{"Type", pdfName("XObject")},
+			{"Subtype", pdfName("Image")},
+			{"Width", w},
+			{"Height", h},
+			{"ColorSpace", space},
+			{"BitsPerComponent", bits},
+			{"Filter", pdfName("FlateDecode")},
 		},
 		raw: raw,
 	}

@@ -134,8 +134,14 @@ func prepareSignature(f *pdfFile, opt PDFOptions, reserve int) (*pdfUpdate, pdfR
 		return nil, pdfRef{}, err
 	}
 	widget := pdfDict{
-		{"Type", pdfName("Annot")}, {"Subtype", pdfName("Widget")}, {"FT", pdfName("Sig")}, {"T", pdfText(name)},
-		{"V", sig}, {"P", pageRef}, {"F", 132}, {"Rect", pdfRect(rect)}, // F: print, locked
+		{"Type", pdfName("Annot")},
+		{"Subtype", pdfName("Widget")},
+		{"FT", pdfName("Sig")},
+		{"T", pdfText(name)},
+		{"V", sig},
+		{"P", pageRef},
+		{"F", 132},
+		{"Rect", pdfRect(rect)}, // F: print, locked
 	}
 	if opt.Appearance != nil {
 		ap, err := opt.Appearance.draw(u)
@@ -156,7 +162,9 @@ func prepareSignature(f *pdfFile, opt PDFOptions, reserve int) (*pdfUpdate, pdfR
 
 func signatureDict(opt PDFOptions, reserve int) pdfDict {
 	d := pdfDict{
-		{"Type", pdfName("Sig")}, {"Filter", pdfName("Adobe.PPKLite")}, {"SubFilter", pdfName(subFilterCAdES)},
+		{"Type", pdfName("Sig")},
+		{"Filter", pdfName("Adobe.PPKLite")},
+		{"SubFilter", pdfName(subFilterCAdES)},
 		{"ByteRange", pdfRaw("[" + strings.Repeat(" ", byteRangeWidth-2) + "]")},
 		{"Contents", pdfRaw("<" + strings.Repeat("0", 2*reserve) + ">")},
 		{"M", pdfStr(opt.Time.In(i18n.Zone).Format("D:20060102150405-07'00'"))},

@@ -96,8 +96,10 @@ type node struct {
 }
 
 func profile(member, sub string) directory.Profile {
-	return directory.Profile{LinkURL: "https://127.0.0.1:7131", Subsystems: []string{"VN/GOV/" + member + "/" + sub},
-		Services: []directory.Service{{ID: "VN/GOV/" + member + "/" + sub + "/facts", Name: i18n.Text{"vi": "Dữ kiện"}, Kind: "rest", Public: true}}, LogKey: "log+1+key"}
+	return directory.Profile{
+		LinkURL: "https://127.0.0.1:7131", Subsystems: []string{"VN/GOV/" + member + "/" + sub},
+		Services: []directory.Service{{ID: "VN/GOV/" + member + "/" + sub + "/facts", Name: i18n.Text{"vi": "Dữ kiện"}, Kind: "rest", Public: true}}, LogKey: "log+1+key",
+	}
 }
 
 // join makes a node of a member.

@@ -65,9 +65,11 @@ func (p *Pages) catalogue(w http.ResponseWriter, r *http.Request) error {
 		return errs.E(errs.Unavailable, "directory.no_document", nil)
 	}
 	pg.Members = memberTable(pg.Page, doc)
-	pg.Services = ui.Table{Caption: pg.T("directory.catalogue.services"),
+	pg.Services = ui.Table{
+		Caption: pg.T("directory.catalogue.services"),
 		Columns: []ui.Column{{Text: pg.T("directory.service")}, {Text: pg.T("directory.member")}, {Text: pg.T("directory.service.personal")}},
-		Empty:   &ui.Empty{Title: pg.T("directory.catalogue.no_services")}}
+		Empty:   &ui.Empty{Title: pg.T("directory.catalogue.no_services")},
+	}
 	for _, s := range doc.Services {
 		if !s.Public {
 			continue
@@ -85,9 +87,11 @@ func (p *Pages) catalogue(w http.ResponseWriter, r *http.Request) error {
 }
 
 func memberTable(pg ui.Page, doc *directory.Document) ui.Table {
-	t := ui.Table{Caption: pg.T("directory.members"),
+	t := ui.Table{
+		Caption: pg.T("directory.members"),
 		Columns: []ui.Column{{Text: pg.T("directory.member")}, {Text: pg.T("directory.code")}, {Text: pg.T("directory.nodes"), Numeric: true}},
-		Empty:   &ui.Empty{Title: pg.T("directory.no_members")}}
+		Empty:   &ui.Empty{Title: pg.T("directory.no_members")},
+	}
 	for _, m := range doc.Members {
 		n := 0
 		for _, node := range doc.Nodes {
@@ -201,10 +205,18 @@ func (p *Pages) followedNodes() *directory.State {
 }
 
 func (p *Pages) nodeTable(pg ui.Page, s *directory.State) ui.Table {
-	t := ui.Table{Caption: pg.T("directory.nodes"), Dense: true,
-		Columns: []ui.Column{{Text: pg.T("directory.node")}, {Text: pg.T("directory.link_url")}, {Text: pg.T("directory.subsystems")},
-			{Text: pg.T("directory.last_seen")}, {Text: pg.T("directory.certificate_days"), Numeric: true}, {Text: pg.T("directory.state")}},
-		Empty: &ui.Empty{Title: pg.T("directory.no_nodes")}}
+	t := ui.Table{
+		Caption: pg.T("directory.nodes"), Dense: true,
+		Columns: []ui.Column{
+			{Text: pg.T("directory.node")},
+			{Text: pg.T("directory.link_url")},
+			{Text: pg.T("directory.subsystems")},
+			{Text: pg.T("directory.last_seen")},
+			{Text: pg.T("directory.certificate_days"), Numeric: true},
+			{Text: pg.T("directory.state")},
+		},
+		Empty: &ui.Empty{Title: pg.T("directory.no_nodes")},
+	}
 	ids := make([]string, 0, len(s.Nodes))
 	for id := range s.Nodes {
 		ids = append(ids, id)
@@ -226,8 +238,14 @@ func (p *Pages) nodeTable(pg ui.Page, s *directory.State) ui.Table {
 		} else if p.Center != nil {
 			url = "/directory/admin/revoke?node=" + n.ID
 		}
-		t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{{Text: n.ID, URL: url, Head: true}, {Text: n.LinkURL}, {Text: strings.Join(n.Subsystems, " ")},
-			{Text: i18n.DateTime(n.LastSeen)}, {Text: days}, {Tag: tag}}})
+		t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{
+			{Text: n.ID, URL: url, Head: true},
+			{Text: n.LinkURL},
+			{Text: strings.Join(n.Subsystems, " ")},
+			{Text: i18n.DateTime(n.LastSeen)},
+			{Text: days},
+			{Tag: tag},
+		}})
 	}
 	return t
 }
@@ -309,8 +327,10 @@ func (p *Pages) memberAdd(w http.ResponseWriter, r *http.Request) error {
 		problems.Add("name_vi", "directory.name.missing")
 	}
 	if len(problems) == 0 {
-		err := p.Center.AddMember(r.Context(), actor(r), directory.Member{Class: "GOV", Code: form["code"], Unit: form["unit"],
-			Name: i18n.Text{"vi": form["name_vi"], "en": form["name_en"]}})
+		err := p.Center.AddMember(r.Context(), actor(r), directory.Member{
+			Class: "GOV", Code: form["code"], Unit: form["unit"],
+			Name: i18n.Text{"vi": form["name_vi"], "en": form["name_en"]},
+		})
 		if errs.Is(err, errs.Invalid) {
 			problems.Add("code", "directory.member_invalid")
 		} else if err != nil {

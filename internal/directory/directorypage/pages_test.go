@@ -50,8 +50,10 @@ func TestPages(t *testing.T) {
 	must(err)
 	signKey, err := pki.GenerateKey(pki.Ed25519)
 	must(err)
-	_, err = f.Join(t.Context(), token, directory.Keys{TLS: tlsKey, Signing: signKey}, directory.Profile{LinkURL: "https://127.0.0.1:7131", Subsystems: []string{"VN/GOV/H36/onestop"},
-		Services: []directory.Service{{ID: "VN/GOV/H36/onestop/facts", Name: i18n.Text{"vi": "Dữ kiện hồ sơ"}, Kind: "rest", Public: true}, {ID: "VN/GOV/H36/onestop/hidden", Kind: "rest"}}})
+	_, err = f.Join(t.Context(), token, directory.Keys{TLS: tlsKey, Signing: signKey}, directory.Profile{
+		LinkURL: "https://127.0.0.1:7131", Subsystems: []string{"VN/GOV/H36/onestop"},
+		Services: []directory.Service{{ID: "VN/GOV/H36/onestop/facts", Name: i18n.Text{"vi": "Dữ kiện hồ sơ"}, Kind: "rest", Public: true}, {ID: "VN/GOV/H36/onestop/hidden", Kind: "rest"}},
+	})
 	must(err)
 	cat, err := i18n.Load(lang.FS)
 	must(err)

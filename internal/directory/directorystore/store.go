@@ -88,8 +88,10 @@ func (s *Store) Touch(ctx context.Context, node string, at time.Time) error {
 }
 
 func clone(s *directory.State) *directory.State {
-	c := &directory.State{Members: map[string]directory.Member{}, Nodes: map[string]directory.NodeRecord{}, Services: map[string]directory.Service{},
-		Tokens: map[string]directory.TokenRecord{}, Revoked: map[string]directory.Revocation{}, Head: s.Head}
+	c := &directory.State{
+		Members: map[string]directory.Member{}, Nodes: map[string]directory.NodeRecord{}, Services: map[string]directory.Service{},
+		Tokens: map[string]directory.TokenRecord{}, Revoked: map[string]directory.Revocation{}, Head: s.Head,
+	}
 	for k, v := range s.Members {
 		c.Members[k] = v
 	}

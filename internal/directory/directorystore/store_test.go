@@ -32,8 +32,10 @@ func TestStore(t *testing.T) {
 		if _, _, err := s.Envelope(ctx); !errs.Is(err, errs.NotFound) {
 			t.Errorf("Envelope of nothing: %v", err)
 		}
-		node := directory.NodeRecord{Node: directory.Node{ID: "VN/GOV/H36/node1", Member: "VN/GOV/H36", LinkURL: "https://h:1", Subsystems: []string{"VN/GOV/H36/onestop"}, Keys: []directory.PublicKey{}},
-			CertificatePEM: "pem", NotAfter: now.Add(time.Hour), JoinedAt: now, PublishedAt: 5}
+		node := directory.NodeRecord{
+			Node:           directory.Node{ID: "VN/GOV/H36/node1", Member: "VN/GOV/H36", LinkURL: "https://h:1", Subsystems: []string{"VN/GOV/H36/onestop"}, Keys: []directory.PublicKey{}},
+			CertificatePEM: "pem", NotAfter: now.Add(time.Hour), JoinedAt: now, PublishedAt: 5,
+		}
 		put := func(st *directory.State) error {
 			st.Members["VN/GOV/H36"] = directory.Member{Class: "GOV", Code: "H36", Name: i18n.Text{"vi": "Lâm Đồng"}, Unit: "68"}
 			st.Nodes[node.ID] = node

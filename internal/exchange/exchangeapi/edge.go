@@ -122,9 +122,11 @@ func (e *Edge) call(w http.ResponseWriter, r *http.Request) (*exchange.Answer, e
 	if err != nil {
 		return nil, exchange.NewFault("client.", "bad_request", err)
 	}
-	c := exchange.Call{To: t.Service, Method: r.Method, Path: t.Path.String(), Query: t.Query, Header: r.Header.Clone(),
+	c := exchange.Call{
+		To: t.Service, Method: r.Method, Path: t.Path.String(), Query: t.Query, Header: r.Header.Clone(),
 		ID: last(r.Header.Values(exchange.HeaderID)), UserID: last(r.Header.Values(exchange.HeaderUserID)),
-		Dossier: last(r.Header.Values(exchange.HeaderIssue)), Server: last(r.Header.Values(exchange.HeaderServer))}
+		Dossier: last(r.Header.Values(exchange.HeaderIssue)), Server: last(r.Header.Values(exchange.HeaderServer)),
+	}
 	client := last(r.Header.Values(exchange.HeaderClient))
 	if client == "" {
 		return nil, exchange.NewFault("client.", "missing_header", errors.New("X-Road-Client"))

@@ -47,8 +47,10 @@ func TestEdgeScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := p.provider.SetRules([]exchange.Rule{{Consumer: "VN/GOV/H36/onestop", Service: "population/open"},
-		{Consumer: "VN/GOV/H36/onestop", Service: "population/person", Methods: []string{"POST"}, Path: "/query"}}); err != nil {
+	if err := p.provider.SetRules([]exchange.Rule{
+		{Consumer: "VN/GOV/H36/onestop", Service: "population/open"},
+		{Consumer: "VN/GOV/H36/onestop", Service: "population/person", Methods: []string{"POST"}, Path: "/query"},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.consumer.store.AddKey(t.Context(), exchange.APIKey{ID: "1", Hash: HashKey("s3cret"), Subsystem: "VN/GOV/H36/onestop", CreatedAt: time.Now()}); err != nil {

@@ -6,6 +6,7 @@
 package exchangeapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,8 +20,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"bytes"
 
 	"truc/internal/errs"
 	"truc/internal/exchange"

@@ -66,8 +66,10 @@ func TestCallIsAnsweredAndLoggedOnBothSides(t *testing.T) {
 		t.Errorf("answer = %d %s %v", ans.Status, ans.Body, ans.Header)
 	}
 	c := reqctx.CallerOf(p.got[0].Context())
-	want := reqctx.Caller{Subsystem: "VN/GOV/H36/onestop", Member: "VN/GOV/H36", Agency: "H36", Name: "Lâm Đồng", Service: "VN/GOV/G01/population/person",
-		ExchangeID: ans.ExchangeID, RequestID: ans.RequestID, UserID: "VN099204000123", Activity: "prefill", Basis: "Điều 15 Nghị định 224/2026/NĐ-CP", Dossier: "H36.14-261121-0001"}
+	want := reqctx.Caller{
+		Subsystem: "VN/GOV/H36/onestop", Member: "VN/GOV/H36", Agency: "H36", Name: "Lâm Đồng", Service: "VN/GOV/G01/population/person",
+		ExchangeID: ans.ExchangeID, RequestID: ans.RequestID, UserID: "VN099204000123", Activity: "prefill", Basis: "Điều 15 Nghị định 224/2026/NĐ-CP", Dossier: "H36.14-261121-0001",
+	}
 	if d := cmp.Diff(want, c); d != "" {
 		t.Errorf("caller (-want +got):\n%s", d)
 	}

@@ -100,16 +100,21 @@ func (p *Pages) traffic(w http.ResponseWriter, r *http.Request) error {
 		}
 		pg.Pagination.Next = next
 	}
-	pg.Links = []ui.Action{{Text: pg.T("exchange.services.title"), URL: "/exchange/admin/services"}, {Text: pg.T("exchange.keys.title"), URL: "/exchange/admin/keys"},
-		{Text: pg.T("exchange.test.title"), URL: "/exchange/admin/test"}}
+	pg.Links = []ui.Action{
+		{Text: pg.T("exchange.services.title"), URL: "/exchange/admin/services"},
+		{Text: pg.T("exchange.keys.title"), URL: "/exchange/admin/keys"},
+		{Text: pg.T("exchange.test.title"), URL: "/exchange/admin/test"},
+	}
 	if faults {
 		pg.Links = append(pg.Links, ui.Action{Text: pg.T("exchange.traffic.all"), URL: "/exchange/admin"})
 	} else {
 		pg.Links = append(pg.Links, ui.Action{Text: pg.T("exchange.traffic.only_faults"), URL: "/exchange/admin?faults=1"})
 	}
 	pg.ID = ui.Input{Name: "id", Label: pg.T("exchange.id"), Hint: pg.T("exchange.evidence.hint"), Width: "30"}
-	pg.Persons = ui.Checkboxes{Name: "persons", Legend: pg.T("exchange.evidence.persons"), NoLegend: true,
-		Options: []ui.Option{{Value: "1", Label: pg.T("exchange.evidence.persons"), Hint: pg.T("exchange.evidence.persons_hint")}}}
+	pg.Persons = ui.Checkboxes{
+		Name: "persons", Legend: pg.T("exchange.evidence.persons"), NoLegend: true,
+		Options: []ui.Option{{Value: "1", Label: pg.T("exchange.evidence.persons"), Hint: pg.T("exchange.evidence.persons_hint")}},
+	}
 	pg.Download = ui.Button{Text: pg.T("exchange.evidence.download"), Kind: "secondary"}
 	return p.templates.Render(w, r, http.StatusOK, "traffic", pg)
 }
@@ -138,9 +143,11 @@ func figures(pg ui.Page, counts []exchange.Count) (ui.Figures, ui.Table) {
 		{Label: pg.T("exchange.traffic.answered"), Value: i18n.Number(pg.Lang, in), Note: pg.T("exchange.traffic.day")},
 		{Label: pg.T("exchange.traffic.faults"), Value: i18n.Number(pg.Lang, bad), Note: pg.T("exchange.traffic.day"), Tone: tone},
 	}}
-	t := ui.Table{Caption: pg.T("exchange.traffic.by_fault"), Dense: true,
+	t := ui.Table{
+		Caption: pg.T("exchange.traffic.by_fault"), Dense: true,
 		Columns: []ui.Column{{Text: pg.T("exchange.hop")}, {Text: pg.T("exchange.code")}, {Text: pg.T("exchange.count"), Numeric: true}},
-		Empty:   &ui.Empty{Title: pg.T("exchange.traffic.no_faults")}}
+		Empty:   &ui.Empty{Title: pg.T("exchange.traffic.no_faults")},
+	}
 	types := make([]string, 0, len(byType))
 	for k := range byType {
 		types = append(types, k)
@@ -167,10 +174,19 @@ func hop(pg ui.Page, typ string) string {
 }
 
 func messageTable(pg ui.Page, rows []exchange.Message) ui.Table {
-	t := ui.Table{Caption: pg.T("exchange.traffic.last"), Dense: true,
-		Columns: []ui.Column{{Text: pg.T("exchange.at")}, {Text: pg.T("exchange.direction")}, {Text: pg.T("exchange.client")}, {Text: pg.T("exchange.service")},
-			{Text: pg.T("exchange.purpose")}, {Text: pg.T("exchange.outcome")}, {Text: pg.T("exchange.duration"), Numeric: true}},
-		Empty: &ui.Empty{Title: pg.T("exchange.traffic.none"), Text: pg.T("exchange.traffic.none_text")}}
+	t := ui.Table{
+		Caption: pg.T("exchange.traffic.last"), Dense: true,
+		Columns: []ui.Column{
+			{Text: pg.T("exchange.at")},
+			{Text: pg.T("exchange.direction")},
+			{Text: pg.T("exchange.client")},
+			{Text: pg.T("exchange.service")},
+			{Text: pg.T("exchange.purpose")},
+			{Text: pg.T("exchange.outcome")},
+			{Text: pg.T("exchange.duration"), Numeric: true},
+		},
+		Empty: &ui.Empty{Title: pg.T("exchange.traffic.none"), Text: pg.T("exchange.traffic.none_text")},
+	}
 	for _, m := range rows {
 		tag := &ui.Tag{Text: strconv.Itoa(m.Status), Tone: ui.Done}
 		tone := ui.Neutral
@@ -180,9 +196,14 @@ func messageTable(pg ui.Page, rows []exchange.Message) ui.Table {
 			tag.Tone = ui.Soon
 		}
 		t.Rows = append(t.Rows, ui.Row{Tone: tone, Cells: []ui.Cell{
-			{Text: i18n.DateTime(m.At), Sub: m.ExchangeID}, {Text: pg.T("exchange.role." + m.Role)}, {Text: m.Client},
-			{Text: m.Service, Sub: m.Method + " " + m.Path, Head: true}, {Text: m.Activity, Sub: m.Dossier}, {Tag: tag},
-			{Text: i18n.Number(pg.Lang, m.Duration.Milliseconds()) + " ms"}}})
+			{Text: i18n.DateTime(m.At), Sub: m.ExchangeID},
+			{Text: pg.T("exchange.role." + m.Role)},
+			{Text: m.Client},
+			{Text: m.Service, Sub: m.Method + " " + m.Path, Head: true},
+			{Text: m.Activity, Sub: m.Dossier},
+			{Tag: tag},
+			{Text: i18n.Number(pg.Lang, m.Duration.Milliseconds()) + " ms"},
+		}})
 	}
 	return t
 }
@@ -223,9 +244,11 @@ type servicesPage struct {
 func (p *Pages) services(w http.ResponseWriter, r *http.Request) error {
 	pg := servicesPage{Page: page(r, "exchange.services.title")}
 	pg.Back = "/exchange/admin"
-	pg.Offers = ui.Table{Caption: pg.T("exchange.services.offered"),
+	pg.Offers = ui.Table{
+		Caption: pg.T("exchange.services.offered"),
 		Columns: []ui.Column{{Text: pg.T("exchange.service")}, {Text: pg.T("exchange.services.kind")}, {Text: pg.T("exchange.services.personal")}},
-		Empty:   &ui.Empty{Title: pg.T("exchange.services.none")}}
+		Empty:   &ui.Empty{Title: pg.T("exchange.services.none")},
+	}
 	for _, o := range p.Service.Offers() {
 		kind, personal := "REST", pg.T("exchange.no")
 		if len(o.OpenAPI) > 0 {
@@ -236,10 +259,17 @@ func (p *Pages) services(w http.ResponseWriter, r *http.Request) error {
 		}
 		pg.Offers.Rows = append(pg.Offers.Rows, ui.Row{Cells: []ui.Cell{{Text: i18n.Text(o.Name).In(pg.Lang), Sub: o.ID.String(), Head: true}, {Text: kind}, {Text: personal}}})
 	}
-	pg.Rules = ui.Table{Caption: pg.T("exchange.services.rules"),
-		Columns: []ui.Column{{Text: pg.T("exchange.service")}, {Text: pg.T("exchange.client")}, {Text: pg.T("exchange.services.allowed")},
-			{Text: pg.T("exchange.purpose")}, {Text: pg.T("exchange.services.basis")}},
-		Empty: &ui.Empty{Title: pg.T("exchange.services.no_rules"), Text: pg.T("exchange.services.no_rules_text")}}
+	pg.Rules = ui.Table{
+		Caption: pg.T("exchange.services.rules"),
+		Columns: []ui.Column{
+			{Text: pg.T("exchange.service")},
+			{Text: pg.T("exchange.client")},
+			{Text: pg.T("exchange.services.allowed")},
+			{Text: pg.T("exchange.purpose")},
+			{Text: pg.T("exchange.services.basis")},
+		},
+		Empty: &ui.Empty{Title: pg.T("exchange.services.no_rules"), Text: pg.T("exchange.services.no_rules_text")},
+	}
 	for _, rule := range p.Service.Rules() {
 		methods, path := strings.Join(rule.Methods, " "), rule.Path
 		if methods == "" {
@@ -248,8 +278,13 @@ func (p *Pages) services(w http.ResponseWriter, r *http.Request) error {
 		if path == "" {
 			path = "**"
 		}
-		pg.Rules.Rows = append(pg.Rules.Rows, ui.Row{Cells: []ui.Cell{{Text: rule.Service, Head: true}, {Text: rule.Consumer}, {Text: methods + " " + path},
-			{Text: strings.Join(rule.Activities, " ")}, {Text: rule.Basis}}})
+		pg.Rules.Rows = append(pg.Rules.Rows, ui.Row{Cells: []ui.Cell{
+			{Text: rule.Service, Head: true},
+			{Text: rule.Consumer},
+			{Text: methods + " " + path},
+			{Text: strings.Join(rule.Activities, " ")},
+			{Text: rule.Basis},
+		}})
 	}
 	return p.templates.Render(w, r, http.StatusOK, "services", pg)
 }
@@ -326,8 +361,10 @@ func (p *Pages) keyCreate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	secret := "truc_key_" + rand.Text() + rand.Text()
-	err = p.Keys.AddKey(r.Context(), exchange.APIKey{ID: rand.Text(), Hash: exchangeapi.HashKey(secret), Subsystem: sub, Label: label,
-		CreatedAt: p.Now().UTC(), CreatedBy: reqctx.PrincipalOf(r.Context()).ID})
+	err = p.Keys.AddKey(r.Context(), exchange.APIKey{
+		ID: rand.Text(), Hash: exchangeapi.HashKey(secret), Subsystem: sub, Label: label,
+		CreatedAt: p.Now().UTC(), CreatedBy: reqctx.PrincipalOf(r.Context()).ID,
+	})
 	if err != nil {
 		return err
 	}
@@ -379,8 +416,10 @@ func (p *Pages) renderTest(w http.ResponseWriter, r *http.Request, member string
 	}
 	pg.Run = ui.Button{Text: pg.T("exchange.test.run")}
 	if member != "" {
-		t := &ui.Table{Caption: pg.T("exchange.test.result"),
-			Columns: []ui.Column{{Text: pg.T("exchange.test.step")}, {Text: pg.T("exchange.outcome")}, {Text: pg.T("exchange.test.found")}}}
+		t := &ui.Table{
+			Caption: pg.T("exchange.test.result"),
+			Columns: []ui.Column{{Text: pg.T("exchange.test.step")}, {Text: pg.T("exchange.outcome")}, {Text: pg.T("exchange.test.found")}},
+		}
 		for _, s := range p.Service.Probe(r.Context(), member) {
 			tag, found := &ui.Tag{Text: pg.T("exchange.test.ok"), Tone: ui.Done}, pg.T(s.Key, s.Args...)
 			if !s.OK {

@@ -44,9 +44,11 @@ func (d oneNode) Key(id string) (exchange.Key, error) {
 	}
 	return d.key, nil
 }
+
 func (d oneNode) Members() []exchange.Member {
 	return []exchange.Member{{ID: "VN/GOV/G01", Name: map[string]string{"vi": "Bộ Công an"}, Subsystems: []string{"VN/GOV/G01/population"}}}
 }
+
 func (d oneNode) State() exchange.DirectoryState {
 	return exchange.DirectoryState{Level: "fresh", Version: 1, Envelope: []byte("{}")}
 }
@@ -84,8 +86,10 @@ func newFixture(t *testing.T) *fixture {
 	dir := oneNode{peer: exchange.Peer{ServerID: id, Member: "VN/GOV/G01", URL: "https://127.0.0.1:1", TLSKeyID: "k"}, key: exchange.Key{ID: exchange.KeyID(pub), Public: pub, ServerID: id}}
 	store := &exchangestore.Store{DB: db}
 	f := &fixture{}
-	f.service, err = exchange.New(exchange.Options{ServerID: id, Subsystems: []string{"VN/GOV/G01/population"}, Signing: key, Directory: dir, Carrier: noCarrier{},
-		Log: log, Store: store, Seal: make([]byte, 32), Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	f.service, err = exchange.New(exchange.Options{
+		ServerID: id, Subsystems: []string{"VN/GOV/G01/population"}, Signing: key, Directory: dir, Carrier: noCarrier{},
+		Log: log, Store: store, Seal: make([]byte, 32), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+	})
 	must(err)
 	must(f.service.Offer("population/person", exchange.Offering{Name: map[string]string{"vi": "Tra cứu dân cư"}, Personal: true},
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
@@ -95,11 +99,13 @@ func newFixture(t *testing.T) *fixture {
 	rd, err := ui.NewRenderer(ui.Options{Lang: cat})
 	must(err)
 	f.mux = web.NewMux(web.Options{Lang: cat, Renderer: rd})
-	must((&Pages{Service: f.service, Store: store, Keys: store, Directory: dir, Subsystems: []string{"VN/GOV/G01/population"}, Renderer: rd, Now: time.Now,
+	must((&Pages{
+		Service: f.service, Store: store, Keys: store, Directory: dir, Subsystems: []string{"VN/GOV/G01/population"}, Renderer: rd, Now: time.Now,
 		Audit: func(_ context.Context, actor, action, object string) error {
 			f.audited = append(f.audited, actor+" "+action+" "+object)
 			return nil
-		}}).Mount(f.mux))
+		},
+	}).Mount(f.mux))
 	return f
 }
 
@@ -164,8 +170,10 @@ func TestActs(t *testing.T) {
 	if status != http.StatusOK || strings.Count(body, "tr-tag--done") < 4 {
 		t.Errorf("connection test: %d\n%s", status, body)
 	}
-	if _, err := f.service.Call(t.Context(), exchange.Call{From: orgcode.Subsystem{Instance: "VN", Class: "GOV", Member: "G01", Code: "population"},
-		To: orgcode.Service{Instance: "VN", Class: "GOV", Member: "G01", Subsystem: "population", Code: "listMethods"}, ID: "VN-9"}); err != nil {
+	if _, err := f.service.Call(t.Context(), exchange.Call{
+		From: orgcode.Subsystem{Instance: "VN", Class: "GOV", Member: "G01", Code: "population"},
+		To:   orgcode.Service{Instance: "VN", Class: "GOV", Member: "G01", Subsystem: "population", Code: "listMethods"}, ID: "VN-9",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	status, body = f.do(t, "POST", "/exchange/admin/evidence", "vi", url.Values{"id": {"VN-9"}}, "admin")

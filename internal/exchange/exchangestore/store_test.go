@@ -22,8 +22,10 @@ func TestStore(t *testing.T) {
 		ctx := t.Context()
 		now := time.Date(2026, 11, 21, 9, 0, 0, 123000, time.UTC)
 		s := &Store{DB: db}
-		a := exchange.Message{Role: exchange.RoleProvider, RequestID: "r1", ExchangeID: "x", Client: "VN/GOV/H36/onestop", Service: "VN/GOV/G01/population/person", Method: "POST",
-			Path: "/query", Outcome: "ok", At: now, RequestIndex: 4, ResponseIndex: -1, RequestSize: 9, Activity: "prefill", Dossier: "d"}
+		a := exchange.Message{
+			Role: exchange.RoleProvider, RequestID: "r1", ExchangeID: "x", Client: "VN/GOV/H36/onestop", Service: "VN/GOV/G01/population/person", Method: "POST",
+			Path: "/query", Outcome: "ok", At: now, RequestIndex: 4, ResponseIndex: -1, RequestSize: 9, Activity: "prefill", Dossier: "d",
+		}
 		b := a
 		b.RequestID, b.RequestIndex, b.Outcome = "r2", 6, "server.serverproxy.access_denied"
 		if err := s.Record(ctx, []exchange.Message{a, b}); err != nil {

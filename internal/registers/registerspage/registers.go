@@ -112,7 +112,10 @@ func view(p ui.Page, o registers.Overview) registerView {
 			}
 		}
 		v.Activities.Rows = append(v.Activities.Rows, ui.Row{Cells: []ui.Cell{
-			{Text: a.ID, Head: true, Code: true}, {Text: a.Purpose.In(p.Lang)}, {Text: a.Basis}, {Text: strings.Join(names, "; ")},
+			{Text: a.ID, Head: true, Code: true},
+			{Text: a.Purpose.In(p.Lang)},
+			{Text: a.Basis},
+			{Text: strings.Join(names, "; ")},
 			{Text: strings.Join(a.Recipients, ", "), Code: true},
 		}})
 	}

@@ -100,7 +100,7 @@ func (a Answers) Merge(patch Answers) Answers {
 	return Answers(out)
 }
 
-func mergePatch(target map[string]any, patch map[string]any) any {
+func mergePatch(target, patch map[string]any) any {
 	if target == nil {
 		target = map[string]any{}
 	}

@@ -183,9 +183,11 @@ func TestMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range i18n.Langs {
-		for _, k := range []string{"required", "requiredChoice", "requiredDate", "requiredAddress", "requiredFile",
+		for _, k := range []string{
+			"required", "requiredChoice", "requiredDate", "requiredAddress", "requiredFile",
 			"requiredDeclaration", "tooLong", "number", "date", "dateYear", "dateFuture", "noSuchDay", "datePart.day", "identity", "phone",
-			"email", "choose", "address.commune", "unexpected", "pattern", "invalid"} {
+			"email", "choose", "address.commune", "unexpected", "pattern", "invalid",
+		} {
 			if !cat.Has(l, "bundle.form."+k) {
 				t.Errorf("%s has no text for bundle.form.%s", l, k)
 			}

@@ -100,8 +100,10 @@ func TestPapers(t *testing.T) {
 	id := s.start()
 	at := "/apply/" + id
 	s.get(at + "/requester").ok().has("Cơ sở dữ liệu quốc gia về dân cư chưa trả lời lúc 09:00 20/11/2026").form("form-refill")
-	answers := []string{"requester.fullName", "Nguyễn Hữu Đặng Thuỷ Quỳnh", "requester.birthDate-day", "29", "requester.birthDate-month", "2", "requester.birthDate-year", "2003",
-		"requester.personalId", "099 304 000 123", "requester.residence", "Thôn 3, xã Đạ Huoai"}
+	answers := []string{
+		"requester.fullName", "Nguyễn Hữu Đặng Thuỷ Quỳnh", "requester.birthDate-day", "29", "requester.birthDate-month", "2", "requester.birthDate-year", "2003",
+		"requester.personalId", "099 304 000 123", "requester.residence", "Thôn 3, xã Đạ Huoai",
+	}
 	if p := s.post(at+"/requester", answers...); p.status != 422 || !strings.Contains(p.body, "29/2/2003") {
 		t.Errorf("a day that does not exist: %d", p.status)
 	}

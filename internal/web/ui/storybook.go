@@ -241,7 +241,8 @@ func storyTrack(s *story) {
 	s.C["tags"] = []Tag{{Text: "Mới nộp"}, {Text: "Đang xử lý", Tone: Info}, {Text: "Chờ bổ sung", Tone: Soon}, {Text: "Đã trả kết quả", Tone: Done}, {Text: "Quá hạn", Tone: Late}}
 	s.C["notices"] = []Notice{
 		{Title: "Hệ thống nghỉ từ 22:00 đến 23:00 hôm nay", Text: "Hồ sơ đang làm dở được giữ lại."},
-		{Tone: Done, Title: "Đã thanh toán 25.000 đồng"}, {Tone: Late, Title: "Thanh toán không thành công", Text: "Ngân hàng từ chối. Tài khoản chưa bị trừ tiền.", Alert: true},
+		{Tone: Done, Title: "Đã thanh toán 25.000 đồng"},
+		{Tone: Late, Title: "Thanh toán không thành công", Text: "Ngân hàng từ chối. Tài khoản chưa bị trừ tiền.", Alert: true},
 	}
 }
 
@@ -259,22 +260,32 @@ func storyEmpty(s *story) {
 
 func storyNav() []NavItem {
 	return []NavItem{
-		{Text: "Hồ sơ", URL: "/_storybook/worklist", Count: 127}, {Text: "Tiếp nhận tại quầy", URL: "/desk/counter"},
-		{Text: "Giám sát", URL: "/_storybook/leader"}, {Text: "Thủ tục", URL: "/desk/procedures"}, {Text: "Quản trị nút", URL: "/admin"},
+		{Text: "Hồ sơ", URL: "/_storybook/worklist", Count: 127},
+		{Text: "Tiếp nhận tại quầy", URL: "/desk/counter"},
+		{Text: "Giám sát", URL: "/_storybook/leader"},
+		{Text: "Thủ tục", URL: "/desk/procedures"},
+		{Text: "Quản trị nút", URL: "/admin"},
 	}
 }
 
 func storyWorklist(s *story) {
 	s.Title, s.Layout, s.Nav = "Hồ sơ đang xử lý", Officer, storyNav()
 	s.C["counters"] = Counters{Title: "Trạng thái", Items: []Counter{
-		{Text: "Mới nộp", URL: "?state=new", Count: 14}, {Text: "Đang xử lý", URL: "?state=work", Count: 1127, Current: true},
-		{Text: "Quá hạn", URL: "?state=late", Count: 3, Tone: Late}, {Text: "Sắp đến hạn", URL: "?state=soon", Count: 9, Tone: Soon},
-		{Text: "Chờ người dân bổ sung", URL: "?state=ask", Count: 6}, {Text: "Chờ cơ quan khác", URL: "?state=wait", Count: 0},
+		{Text: "Mới nộp", URL: "?state=new", Count: 14},
+		{Text: "Đang xử lý", URL: "?state=work", Count: 1127, Current: true},
+		{Text: "Quá hạn", URL: "?state=late", Count: 3, Tone: Late},
+		{Text: "Sắp đến hạn", URL: "?state=soon", Count: 9, Tone: Soon},
+		{Text: "Chờ người dân bổ sung", URL: "?state=ask", Count: 6},
+		{Text: "Chờ cơ quan khác", URL: "?state=wait", Count: 0},
 	}}
 	s.C["search"] = Search{Label: "Tìm theo mã, họ tên hoặc số định danh", Action: "/_storybook/worklist", Name: "q"}
 	t := Table{Caption: "Hồ sơ đang xử lý, xếp theo hạn", HideCaption: true, Dense: true, Columns: []Column{
-		{Text: "Mã hồ sơ"}, {Text: "Thời hạn", URL: "?sort=due", Sort: "ascending"}, {Text: "Thủ tục"}, {Text: "Người nộp", URL: "?sort=name"},
-		{Text: "Trạng thái"}, {Text: "Lệ phí", Numeric: true},
+		{Text: "Mã hồ sơ"},
+		{Text: "Thời hạn", URL: "?sort=due", Sort: "ascending"},
+		{Text: "Thủ tục"},
+		{Text: "Người nộp", URL: "?sort=name"},
+		{Text: "Trạng thái"},
+		{Text: "Lệ phí", Numeric: true},
 	}}
 	rows := []struct {
 		clock Clock
@@ -290,8 +301,12 @@ func storyWorklist(s *story) {
 	for i := range 3 * len(rows) {
 		d := rows[i%len(rows)]
 		t.Rows = append(t.Rows, Row{Tone: map[bool]Tone{true: Late}[d.clock.Tone == Late], Cells: []Cell{
-			{Text: fmt.Sprintf("H36.14-2611%02d-%04d", 18+i%4, 42+i*7), URL: "/_storybook/track", Code: true}, {Clock: &d.clock},
-			{Text: "Đăng ký khai sinh", Sub: "1.001193 · " + storyAgency}, {Text: d.name}, {Tag: &d.tag}, {Text: d.fee},
+			{Text: fmt.Sprintf("H36.14-2611%02d-%04d", 18+i%4, 42+i*7), URL: "/_storybook/track", Code: true},
+			{Clock: &d.clock},
+			{Text: "Đăng ký khai sinh", Sub: "1.001193 · " + storyAgency},
+			{Text: d.name},
+			{Tag: &d.tag},
+			{Text: d.fee},
 		}})
 	}
 	s.C["table"] = t
@@ -306,14 +321,19 @@ func storyWorklist(s *story) {
 func storyLeader(s *story) {
 	s.Title, s.Layout, s.Nav = "Giải quyết thủ tục toàn quốc", Leader, storyNav()
 	s.C["figures"] = Figures{Items: []Figure{
-		{Label: "Đúng hạn", Value: "96,8 %", Note: "mục tiêu 98 %, tháng 11/2026", URL: "/", Tone: Soon}, {Label: "Hồ sơ quá hạn", Value: "1.204", Note: "gia hạn 311, tạm dừng 2.087", URL: "/", Tone: Late},
-		{Label: "Nộp trực tuyến", Value: "71,3 %", Note: "tăng 4,1 điểm so với tháng trước", Tone: Done}, {Label: "Nút trả lời", Value: "32 / 34", Note: "2 nút im lặng từ 13:10", URL: "/"},
+		{Label: "Đúng hạn", Value: "96,8 %", Note: "mục tiêu 98 %, tháng 11/2026", URL: "/", Tone: Soon},
+		{Label: "Hồ sơ quá hạn", Value: "1.204", Note: "gia hạn 311, tạm dừng 2.087", URL: "/", Tone: Late},
+		{Label: "Nộp trực tuyến", Value: "71,3 %", Note: "tăng 4,1 điểm so với tháng trước", Tone: Done},
+		{Label: "Nút trả lời", Value: "32 / 34", Note: "2 nút im lặng từ 13:10", URL: "/"},
 	}}
 	s.C["bars"] = BarChart{
 		Title: "Tỷ lệ đúng hạn theo cơ quan", Desc: "Mười một tháng năm 2026, số liệu của 14:05.", LabelHead: "Cơ quan", ValueHead: "Đúng hạn", Target: 98, TargetText: "Mục tiêu 98 %", Max: 100,
 		Bars: []Bar{
-			{Label: "UBND tỉnh Lâm Đồng", Value: 99.1, Text: "99,1 %", URL: "/", Tone: Done}, {Label: storyAgency, Value: 97.2, Text: "97,2 %", URL: "/", Note: "124 phường, xã, đặc khu"},
-			{Label: "UBND thành phố Huế", Value: 88.4, Text: "88,4 %", URL: "/", Tone: Soon}, {Label: "Bộ Tư pháp", Value: 41, Text: "41,0 %", URL: "/", Tone: Late, Note: "im lặng từ 13:10"}, {Label: "Chưa có hồ sơ", Value: 0, Text: "–"},
+			{Label: "UBND tỉnh Lâm Đồng", Value: 99.1, Text: "99,1 %", URL: "/", Tone: Done},
+			{Label: storyAgency, Value: 97.2, Text: "97,2 %", URL: "/", Note: "124 phường, xã, đặc khu"},
+			{Label: "UBND thành phố Huế", Value: 88.4, Text: "88,4 %", URL: "/", Tone: Soon},
+			{Label: "Bộ Tư pháp", Value: 41, Text: "41,0 %", URL: "/", Tone: Late, Note: "im lặng từ 13:10"},
+			{Label: "Chưa có hồ sơ", Value: 0, Text: "–"},
 		},
 	}
 	c := TrendChart{

@@ -348,10 +348,25 @@ func TestTokenContrast(t *testing.T) {
 		text, on string
 		want     float64
 	}{
-		{"ink", "paper", 12}, {"quiet", "paper", 7}, {"quiet", "page", 4.5}, {"brand", "paper", 4.5}, {"brand", "brand-pale", 4.5}, {"visited", "paper", 4.5},
-		{"paper", "brand", 4.5}, {"paper", "accent", 4.5}, {"paper", "late", 4.5}, {"paper", "done", 4.5}, {"soon", "soon-pale", 4.5}, {"soon", "paper", 4.5},
-		{"late", "paper", 4.5}, {"late", "late-pale", 4.5}, {"done", "done-pale", 4.5}, {"brand-dark", "brand-pale", 4.5}, {"brand", "soon-pale", 4.5},
-		{"line-strong", "paper", 3}, {"line-strong", "page", 3},
+		{"ink", "paper", 12},
+		{"quiet", "paper", 7},
+		{"quiet", "page", 4.5},
+		{"brand", "paper", 4.5},
+		{"brand", "brand-pale", 4.5},
+		{"visited", "paper", 4.5},
+		{"paper", "brand", 4.5},
+		{"paper", "accent", 4.5},
+		{"paper", "late", 4.5},
+		{"paper", "done", 4.5},
+		{"soon", "soon-pale", 4.5},
+		{"soon", "paper", 4.5},
+		{"late", "paper", 4.5},
+		{"late", "late-pale", 4.5},
+		{"done", "done-pale", 4.5},
+		{"brand-dark", "brand-pale", 4.5},
+		{"brand", "soon-pale", 4.5},
+		{"line-strong", "paper", 3},
+		{"line-strong", "page", 3},
 	} {
 		if got := contrast(t, tok[p.text], tok[p.on]); got < p.want {
 			t.Errorf("%s on %s = %.2f; want %.1f", p.text, p.on, got, p.want)
