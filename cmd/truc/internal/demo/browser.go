@@ -25,7 +25,8 @@ import (
 // in real life.
 type browser struct {
 	client *http.Client
-	lang   string
+	// signing is set once a sign-in was begun: it may have worked although the answer was lost.
+	signing bool
 }
 
 func newBrowser() *browser {
@@ -84,6 +85,9 @@ func (p *page) fault() error {
 	what := p.heading()
 	if bad := p.first("tr-errors"); bad != nil {
 		what += ": " + text(bad)
+	}
+	if note := p.first("tr-notice"); note != nil {
+		what += ": " + text(note)
 	}
 	return fmt.Errorf("%s answered %d: %s", p.url.Path, p.status, what)
 }
@@ -378,6 +382,9 @@ func (b *browser) signIn(ctx context.Context, to, kind, account string) (*page, 
 	if err != nil {
 		return nil, err
 	}
+	if b.signing && !strings.Contains(p.url.Path, "/login") && !strings.Contains(p.url.Path, "/idp/") {
+		return p, nil
+	}
 	return b.signInFrom(ctx, p, kind, account)
 }
 
@@ -396,6 +403,7 @@ func (b *browser) signInFrom(ctx context.Context, p *page, kind, account string)
 	if err != nil {
 		return nil, err
 	}
+	b.signing = true
 	return f.press(ctx, account)
 }
 

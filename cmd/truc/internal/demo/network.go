@@ -154,20 +154,21 @@ func (n *Network) startBank(ctx context.Context) error {
 func (n *Network) supervise(ctx context.Context, a agency) {
 	n.wg.Go(func() {
 		for first := true; ctx.Err() == nil; first = false {
-			if !first {
-				fmt.Fprintf(n.out, "  %s ended; starting it again\n", a.id())
-			}
-			if err := n.runNode(ctx, a); err != nil && ctx.Err() == nil {
-				n.log.WarnContext(ctx, "a node ended", slog.String("node", a.id()), slog.Any("error", err))
-			}
 			n.mu.Lock()
 			down := n.down[a.id()]
 			n.mu.Unlock()
 			if down != nil {
 				select {
 				case <-ctx.Done():
+					return
 				case <-down:
 				}
+			}
+			if !first {
+				fmt.Fprintf(n.out, "  %s ended; starting it again\n", a.id())
+			}
+			if err := n.runNode(ctx, a); err != nil && ctx.Err() == nil {
+				n.log.WarnContext(ctx, "a node ended", slog.String("node", a.id()), slog.Any("error", err))
 			}
 			select {
 			case <-ctx.Done():
@@ -288,15 +289,73 @@ func (n *Network) Kill(code string) error {
 	if !ok {
 		return fmt.Errorf("there is no node %s", code)
 	}
-	return cmd.Process.Kill()
+	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
 }
 
 // halt kills a node and keeps it down until resume.
 func (n *Network) halt(code string) error {
 	n.mu.Lock()
-	n.down[code] = make(chan struct{})
+	if n.down[code] == nil {
+		n.down[code] = make(chan struct{})
+	}
 	n.mu.Unlock()
 	return n.Kill(code)
+}
+
+// Await waits until every node that is not halted serves and has the newest directory.
+func (n *Network) Await(ctx context.Context) error {
+	for _, a := range n.l.agencies {
+		if err := n.ready(ctx, a); err != nil {
+			return err
+		}
+	}
+	return n.directoryReady(ctx)
+}
+
+// Settled waits until no node has anything left to send, and reports messages that were given up.
+func (n *Network) Settled(ctx context.Context) error {
+	for _, a := range n.l.agencies {
+		err := until(ctx, "an empty outbox of "+a.id(), func() (bool, error) {
+			b, err := fetch(ctx, a.webURL()+"/readyz")
+			if err != nil {
+				return false, err
+			}
+			var state struct {
+				OutboxWaiting, OutboxDead int
+			}
+			if err := json.Unmarshal(b, &state); err != nil {
+				return false, err
+			}
+			return state.OutboxWaiting == 0 && state.OutboxDead == 0, fmt.Errorf("%d wait, %d were given up", state.OutboxWaiting, state.OutboxDead)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Nodes returns the identifiers of the nodes, the center first.
+func (n *Network) Nodes() []string {
+	out := make([]string, len(n.l.agencies))
+	for i, a := range n.l.agencies {
+		out[i] = a.id()
+	}
+	return out
+}
+
+// Dir returns the folder of a node; DB the address of its database.
+func (n *Network) Dir(node string) string { return filepath.Join(n.l.opt.Dir, node) }
+
+// DB returns the address of a node's database.
+func (n *Network) DB(node string) string {
+	if n.l.opt.DB != "" {
+		return databaseOf(n.l.opt.DB, node)
+	}
+	return "sqlite:" + filepath.Join(n.Dir(node), "data", "truc.db")
 }
 
 // resume lets nodes that were halted start again, and waits until they serve.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -26,28 +25,54 @@ type story struct {
 	result          []byte
 	receipt         []byte
 	person          synthetic.Story
-	steps           int
+	// did are the acts that are known to have happened, tried those that may have: a person who was interrupted looks
+	// before acting again.
+	did, tried map[string]bool
 }
 
-// Story runs the main job from the first click to the signed result and says each step. It returns an error at the
-// first step that does not hold.
-func (n *Network) Story(ctx context.Context, out io.Writer) error {
+// Step is one part of the story. It may be run again after it failed: what was done is not done twice.
+type Step struct {
+	About string
+	Run   func(context.Context) error
+}
+
+// Tale is the story in parts, for tests that interrupt it.
+type Tale struct {
+	s     *story
+	Steps []Step
+}
+
+// Filing returns the identifier of the filing and the number of its dossier, as far as the story has come.
+func (t *Tale) Filing() (id, number string) { return t.s.draft, t.s.number }
+
+// once does what is done once, unless it is known to have happened.
+func (s *story) once(key string, f func() error) error {
+	if s.did[key] {
+		return nil
+	}
+	err := f()
+	if err == nil {
+		s.did[key] = true
+	}
+	return err
+}
+
+// Tale returns the story from the first click to the signed result.
+func (n *Network) Tale(out io.Writer) (*Tale, error) {
 	d, err := n.Describe()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s := &story{n: n, d: d, out: out, citizen: newBrowser(), reception: newBrowser(), officer: newBrowser(), head: newBrowser()}
+	s := &story{
+		n: n, d: d, out: out, citizen: newBrowser(), reception: newBrowser(), officer: newBrowser(), head: newBrowser(),
+		did: map[string]bool{}, tried: map[string]bool{},
+	}
 	for _, p := range n.l.stories {
 		if p.ID == "ha" {
 			s.person = p
 		}
 	}
-	begin := time.Now()
-	fmt.Fprintf(out, "network: %d nodes in %.1f s\n", len(n.l.agencies), n.Took.Seconds())
-	steps := []struct {
-		about string
-		run   func(context.Context) error
-	}{
+	return &Tale{s: s, Steps: []Step{
 		{"a citizen finds the procedure by typing without accents", s.find},
 		{"sees fee, exemptions and papers before starting; signs in; the form is filled from the population register", s.start},
 		{"answers one thing per page and leaves in between: the draft survives", s.answer},
@@ -64,17 +89,26 @@ func (n *Network) Story(ctx context.Context, out io.Writer) error {
 		{"a reading without a stated purpose is refused at the register", s.refused},
 		{"killed registers and provinces do not stop a citizen, and nothing is lost or done twice", s.badDay},
 		{"oversight counts it, and each number opens its list", s.oversight},
+	}}, nil
+}
+
+// Story runs the main job and says each step. It returns an error at the first step that does not hold.
+func (n *Network) Story(ctx context.Context, out io.Writer) error {
+	tale, err := n.Tale(out)
+	if err != nil {
+		return err
 	}
-	for _, st := range steps {
+	begin := time.Now()
+	fmt.Fprintf(out, "network: %d nodes in %.1f s\n", len(n.l.agencies), n.Took.Seconds())
+	for _, st := range tale.Steps {
 		t := time.Now()
-		if err := st.run(ctx); err != nil {
-			fmt.Fprintf(out, "FAILED  %s: %v\n", st.about, err)
-			return fmt.Errorf("%s: %w", st.about, err)
+		if err := st.Run(ctx); err != nil {
+			fmt.Fprintf(out, "FAILED  %s: %v\n", st.About, err)
+			return fmt.Errorf("%s: %w", st.About, err)
 		}
-		s.steps++
-		fmt.Fprintf(out, "ok %5.1f s  %s\n", time.Since(t).Seconds(), st.about)
+		fmt.Fprintf(out, "ok %5.1f s  %s\n", time.Since(t).Seconds(), st.About)
 	}
-	fmt.Fprintf(out, "%d steps held in %.1f s\n", s.steps, time.Since(begin).Seconds())
+	fmt.Fprintf(out, "%d steps held in %.1f s\n", len(tale.Steps), time.Since(begin).Seconds())
 	return nil
 }
 
@@ -250,6 +284,9 @@ func (s *story) upload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.tried["upload"] && p.has("uỷ quyền của anh Bảo.pdf") {
+		return nil
+	}
 	field := f.fileField("uy-quyen")
 	if field == "" {
 		return errors.New("there is no place for the authorisation")
@@ -258,6 +295,7 @@ func (s *story) upload(ctx context.Context) error {
 	if refused, err := f.press(ctx, ""); err == nil {
 		return fmt.Errorf("a script that calls itself a PDF was accepted (%s)", refused.url.Path)
 	}
+	s.tried["upload"] = true
 	f.files[field] = upload{"uỷ quyền của anh Bảo.pdf", "application/pdf", paperPDF}
 	p, err = f.press(ctx, "")
 	if err != nil {
@@ -267,9 +305,29 @@ func (s *story) upload(ctx context.Context) error {
 }
 
 func (s *story) submit(ctx context.Context) error {
+	if err := s.once("submit", func() error { return s.press(ctx) }); err != nil {
+		return err
+	}
+	var err error
+	if s.number, err = s.waitNumber(ctx, s.citizen, s.draft); err != nil {
+		return err
+	}
+	return s.slip(ctx)
+}
+
+// press submits, and presses once more, as impatient people do.
+func (s *story) press(ctx context.Context) error {
 	p, err := s.citizen.get(ctx, s.portal("/apply/"+s.draft+"/check"))
+	if err != nil && s.tried["submit"] { // the draft may have become a filing before the answer was lost
+		if p, err = s.citizen.get(ctx, s.portal("/filings/"+s.draft+"/done")); err == nil {
+			return nil
+		}
+	}
 	if err != nil {
 		return err
+	}
+	if s.tried["submit"] && strings.HasPrefix(p.url.Path, "/filings/") {
+		return nil
 	}
 	if !p.has("16.000 đồng") {
 		return errors.New("two copies should cost 16.000 đồng before submission")
@@ -278,17 +336,15 @@ func (s *story) submit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.tried["submit"] = true
 	f.set("declaration", "true")
-	if p, err = f.press(ctx, ""); err != nil {
-		return err
-	}
-	if s.number, err = s.waitNumber(ctx, s.citizen, s.draft); err != nil {
+	if _, err = f.press(ctx, ""); err != nil {
 		return err
 	}
 	if again, err := f.press(ctx, ""); err != nil || again.data("filing") != s.draft {
 		return fmt.Errorf("submitting twice did not lead to the same filing: %w", err)
 	}
-	return s.slip(ctx, p)
+	return nil
 }
 
 // waitNumber waits until the agency has given the filing its number.
@@ -304,7 +360,7 @@ func (s *story) waitNumber(ctx context.Context, b *browser, filing string) (numb
 	return number, err
 }
 
-func (s *story) slip(ctx context.Context, _ *page) error {
+func (s *story) slip(ctx context.Context) error {
 	return until(ctx, "the slip", func() (bool, error) {
 		p, err := s.citizen.get(ctx, s.portal("/filings/"+s.draft))
 		if err != nil {
@@ -319,28 +375,8 @@ func (s *story) slip(ctx context.Context, _ *page) error {
 
 func (s *story) pay(ctx context.Context) error {
 	for _, outcome := range []string{"insufficient", "twice"} {
-		p, err := s.citizen.get(ctx, s.portal("/filings/"+s.draft))
-		if err != nil {
+		if err := s.once("pay "+outcome, func() error { return s.payAttempt(ctx, outcome) }); err != nil {
 			return err
-		}
-		f, err := p.form("form-pay")
-		if err != nil {
-			return err
-		}
-		if p, err = f.press(ctx, ""); err != nil {
-			return err
-		}
-		if !strings.HasPrefix(p.url.String(), s.d.Payment.URL) {
-			return fmt.Errorf("expected the payment provider, got %s: %s", p.url, p.heading())
-		}
-		if f, err = p.form("/pay"); err != nil {
-			return err
-		}
-		if p, err = f.press(ctx, outcome); err != nil {
-			return err
-		}
-		if !strings.HasPrefix(p.url.String(), s.d.Center.URL) {
-			return fmt.Errorf("the provider did not lead back but to %s", p.url)
 		}
 	}
 	return until(ctx, "the confirmation", func() (bool, error) {
@@ -351,6 +387,35 @@ func (s *story) pay(ctx context.Context) error {
 		_, err = p.form("form-pay")
 		return err != nil, nil
 	})
+}
+
+// payAttempt goes to the provider and lets the payment end in an outcome.
+func (s *story) payAttempt(ctx context.Context, outcome string) error {
+	p, err := s.citizen.get(ctx, s.portal("/filings/"+s.draft))
+	if err != nil {
+		return err
+	}
+	f, err := p.form("form-pay")
+	if err != nil && s.tried["pay twice"] { // it was counted before the answer was lost
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if p, err = f.press(ctx, ""); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(p.url.String(), s.d.Payment.URL) {
+		return fmt.Errorf("expected the payment provider, got %s: %s", p.url, p.heading())
+	}
+	if f, err = p.form("/pay"); err != nil {
+		return err
+	}
+	s.tried["pay "+outcome] = true
+	if p, err = f.press(ctx, outcome); err != nil {
+		return err
+	}
+	return expect(strings.HasPrefix(p.url.String(), s.d.Center.URL), "the provider did not lead back but to %s", p.url)
 }
 
 // state waits until the citizen's page shows a state.
@@ -374,5 +439,3 @@ func (s *story) state(ctx context.Context, states ...string) error {
 	}
 	return nil
 }
-
-var _ = http.StatusOK

@@ -21,8 +21,17 @@ func (s *story) dossier(ctx context.Context, b *browser) (*page, error) {
 	return b.get(ctx, s.node(lamDong)+"/desk/dossiers/"+s.number)
 }
 
-// act opens the page of an action, fills it and confirms.
-func (s *story) act(ctx context.Context, b *browser, action string, values map[string]string) (*page, error) {
+// act opens the page of an action, fills it and confirms; it leads to a state, "" when it should be refused. A person
+// who lost the answer looks at the dossier first.
+func (s *story) act(ctx context.Context, b *browser, action, to string, values map[string]string) (*page, error) {
+	key := "act " + action + " " + to
+	if s.tried[key] {
+		p, err := s.dossier(ctx, b)
+		if err != nil || p.data("state") == to {
+			s.tried[key] = err != nil
+			return p, err
+		}
+	}
 	p, err := b.get(ctx, s.node(lamDong)+"/desk/dossiers/"+s.number+"/act/"+action)
 	if err != nil {
 		return p, err
@@ -37,7 +46,12 @@ func (s *story) act(ctx context.Context, b *browser, action string, values map[s
 			f.set(name, "ok")
 		}
 	}
-	return f.press(ctx, "")
+	s.tried[key] = true
+	if p, err = f.press(ctx, ""); err != nil {
+		return p, err
+	}
+	s.tried[key] = false
+	return p, expect(p.data("state") == to, "expected the dossier to be %s after %s, it is %q", to, action, p.data("state"))
 }
 
 func (s *story) receive(ctx context.Context) error {
@@ -54,13 +68,14 @@ func (s *story) receive(ctx context.Context) error {
 	if !p.has(s.person.Name) {
 		return errors.New("the desk does not show who files")
 	}
-	if p, err = s.act(ctx, s.reception, "receive", nil); err != nil {
-		return err
-	}
-	if due := p.data("due"); due == "" {
-		return errors.New("a received dossier has no due date")
-	}
-	if err := expect(p.data("state") == "processing", "expected the dossier in work, it is %q", p.data("state")); err != nil {
+	err = s.once("receive", func() error {
+		p, err := s.act(ctx, s.reception, "receive", "processing", nil)
+		if err != nil {
+			return err
+		}
+		return expect(p.data("due") != "", "a received dossier has no due date")
+	})
+	if err != nil {
 		return err
 	}
 	return s.state(ctx, "processing")
@@ -70,19 +85,32 @@ func (s *story) supplement(ctx context.Context) error {
 	if _, err := s.officer.signIn(ctx, s.node(lamDong)+"/desk", "officer", s.account("h36.hotich")); err != nil {
 		return err
 	}
-	p, err := s.act(ctx, s.officer, "askMore", map[string]string{
-		"reason": "Văn bản ủy quyền bị mờ trang 2, đề nghị chụp lại.", "legalBasis": "Điều 2 Nghị định 87/2020/NĐ-CP", "days": "3", "wanted": "uy-quyen",
+	err := s.once("askMore", func() error {
+		_, err := s.act(ctx, s.officer, "askMore", "waiting", map[string]string{
+			"reason": "Văn bản ủy quyền bị mờ trang 2, đề nghị chụp lại.", "legalBasis": "Điều 2 Nghị định 87/2020/NĐ-CP", "days": "3", "wanted": "uy-quyen",
+		})
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := expect(p.data("state") == "waiting", "expected a waiting dossier, it is %q", p.data("state")); err != nil {
+	if err := s.once("supplement", func() error { return s.supply(ctx) }); err != nil {
 		return err
 	}
-	if err := s.state(ctx, "waiting"); err != nil {
-		return err
+	return s.state(ctx, "processing", "received")
+}
+
+func (s *story) supply(ctx context.Context) error {
+	if !s.tried["supplement"] {
+		if err := s.state(ctx, "waiting"); err != nil {
+			return err
+		}
 	}
-	if p, err = s.citizen.get(ctx, s.portal("/filings/"+s.draft+"/supplement")); err != nil {
+	p, err := s.citizen.get(ctx, s.portal("/filings/"+s.draft+"/supplement"))
+	if s.tried["supplement"] && p != nil && p.status == http.StatusConflict { // it was taken before the answer was lost
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if !p.has("bị mờ trang 2") {
@@ -95,10 +123,9 @@ func (s *story) supplement(ctx context.Context) error {
 	if field := f.fileField("uy-quyen"); field != "" {
 		f.files[field] = upload{"uy-quyen-chup-lai.pdf", "application/pdf", append(bytes.Clone(paperPDF), '\n')}
 	}
-	if _, err = f.set("note", "Đã chụp lại trang 2.").press(ctx, ""); err != nil {
-		return err
-	}
-	return s.state(ctx, "processing", "received")
+	s.tried["supplement"] = true
+	_, err = f.set("note", "Đã chụp lại trang 2.").press(ctx, "")
+	return err
 }
 
 func (s *story) propose(ctx context.Context) error {
@@ -119,46 +146,63 @@ func (s *story) propose(ctx context.Context) error {
 	if !p.has("Trần Đình Sơn") { // the father in the civil-status register
 		return errors.New("the civil-status register's answer is not shown")
 	}
-	p, err = s.act(ctx, s.officer, "propose", map[string]string{"opinion": "Thông tin khớp với CSDL hộ tịch, đề nghị ký.", "answers.opinion": "Thông tin khớp"})
-	if err != nil {
+	return s.once("propose", func() error {
+		_, err := s.act(ctx, s.officer, "propose", "signing", map[string]string{"opinion": "Thông tin khớp với CSDL hộ tịch, đề nghị ký.", "answers.opinion": "Thông tin khớp"})
 		return err
-	}
-	return expect(p.data("state") == "signing", "expected the dossier with the head, it is %q", p.data("state"))
+	})
 }
 
 func (s *story) sign(ctx context.Context) error {
-	if p, err := s.act(ctx, s.officer, "sign", map[string]string{"confirm": "yes"}); err == nil {
-		return fmt.Errorf("the specialist could sign: %s", p.heading())
-	} else if p == nil || p.status != http.StatusForbidden {
-		return fmt.Errorf("signing by the specialist was not refused as it should be: %w", err)
+	if err := s.once("sign refused", func() error { return s.wrongRole(ctx) }); err != nil {
+		return err
 	}
 	if _, err := s.head.signIn(ctx, s.node(lamDong)+"/desk", "officer", s.account("h36.lanhdao")); err != nil {
 		return err
 	}
-	p, err := s.act(ctx, s.head, "sendBack", map[string]string{"reason": "Ghi rõ số quyển trong ý kiến."})
+	for _, a := range []struct {
+		by         *browser
+		action, to string
+		values     map[string]string
+	}{
+		{s.head, "sendBack", "processing", map[string]string{"reason": "Ghi rõ số quyển trong ý kiến."}},
+		{s.officer, "propose", "signing", map[string]string{"opinion": "Đã ghi rõ số quyển."}},
+	} {
+		err := s.once("sign "+a.action, func() error {
+			_, err := s.act(ctx, a.by, a.action, a.to, a.values)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := s.once("sign", func() error {
+		if !s.tried["act sign returned"] {
+			preview, err := s.head.get(ctx, s.node(lamDong)+"/desk/dossiers/"+s.number+"/preview")
+			if err != nil {
+				return err
+			}
+			if !bytes.HasPrefix(preview.body, []byte("%PDF-")) {
+				return errors.New("the head cannot look at the draft")
+			}
+		}
+		_, err := s.act(ctx, s.head, "sign", "returned", map[string]string{"confirm": "yes"}) // an online result is returned at once
+		return err
+	})
 	if err != nil {
-		return err
-	}
-	if err := expect(p.data("state") == "processing", "expected the dossier sent back, it is %q", p.data("state")); err != nil {
-		return err
-	}
-	if _, err = s.act(ctx, s.officer, "propose", map[string]string{"opinion": "Đã ghi rõ số quyển."}); err != nil {
-		return err
-	}
-	preview, err := s.head.get(ctx, s.node(lamDong)+"/desk/dossiers/"+s.number+"/preview")
-	if err != nil {
-		return err
-	}
-	if !bytes.HasPrefix(preview.body, []byte("%PDF-")) {
-		return errors.New("the head cannot look at the draft")
-	}
-	if p, err = s.act(ctx, s.head, "sign", map[string]string{"confirm": "yes"}); err != nil {
-		return err
-	}
-	if err := expect(p.data("state") == "returned", "an online result should be returned at once, it is %q", p.data("state")); err != nil {
 		return err
 	}
 	return s.state(ctx, "returned")
+}
+
+func (s *story) wrongRole(ctx context.Context) error {
+	p, err := s.officer.get(ctx, s.node(lamDong)+"/desk/dossiers/"+s.number+"/act/sign")
+	if err == nil {
+		return fmt.Errorf("the specialist could sign: %s", p.heading())
+	}
+	if p == nil || p.status != http.StatusForbidden {
+		return fmt.Errorf("signing by the specialist was not refused as it should be: %w", err)
+	}
+	return nil
 }
 
 func (s *story) download(ctx context.Context) error {
@@ -207,6 +251,9 @@ func (s *story) download(ctx context.Context) error {
 
 func (s *story) rate(ctx context.Context) error {
 	p, err := s.citizen.get(ctx, s.portal("/filings/"+s.draft+"/rate"))
+	if s.tried["rate"] && p != nil && p.status == http.StatusConflict { // it was counted before the answer was lost
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -214,10 +261,11 @@ func (s *story) rate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.tried["rate"] = true
 	if _, err = f.set("stars", "5").set("comment", "Nhanh, không phải đi lại.").press(ctx, ""); err != nil {
 		return err
 	}
-	if again, err := f.press(ctx, ""); err == nil && again.status < 400 && !strings.Contains(again.url.Path, "/filings/") {
+	if again, err := f.press(ctx, ""); err == nil && again.status < 400 {
 		return errors.New("the service could be rated twice")
 	}
 	return nil
