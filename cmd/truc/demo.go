@@ -20,6 +20,7 @@ func demoCommand(ctx context.Context, s streams, args []string) error {
 	fs.StringVar(&opt.DB, "db", "", "postgres://… of a server where databases may be made; default SQLite")
 	fs.IntVar(&opt.People, "people", 10_000, "size of the invented population")
 	once := fs.Bool("once", false, "run the whole story through the HTTP interfaces, say each step, and end")
+	empty := fs.Bool("empty", false, "file no dossiers to look at")
 	measure := fs.Bool("measure", false, "print start time and memory, and end")
 	if err := fs.Parse(args); err != nil {
 		return errUsageOr(err)
@@ -54,6 +55,14 @@ func demoCommand(ctx context.Context, s streams, args []string) error {
 		return nil
 	}
 	n.Print(s.out)
+	if !*empty {
+		switch filed, err := n.Populate(ctx); {
+		case err != nil && ctx.Err() == nil:
+			fmt.Fprintf(s.err, "The dossiers to look at could not all be filed: %v\n", err)
+		case filed > 0:
+			fmt.Fprintf(s.out, "Filed %d dossiers to look at, in both provinces.\n", filed)
+		}
+	}
 	<-ctx.Done()
 	fmt.Fprintln(s.out, "\nStopping …")
 	return nil

@@ -113,11 +113,21 @@ func (d *Desk) Act(ctx context.Context, who reqctx.Principal, number string, in 
 }
 
 // ChangedSince reports whether something happened after an event that an officer who decided without it should know.
-// That a colleague opened the dossier, that a slip came out of the printer or that the applicant rated does not count:
-// two officers may read the same dossier without getting into each other's way.
+// That a colleague opened the dossier, that a slip came out of the printer, that the applicant rated or that a fee
+// arrived while nobody waited for it does not count: nobody gets into anybody's way by reading, and paying is no
+// reason to make an officer press again.
 func ChangedSince(events []Event, version int64) bool {
 	for _, e := range events {
-		if e.Seq > version && e.Type != EvOpened && e.Type != EvDocumentIssued && e.Type != EvRated {
+		if e.Seq <= version {
+			continue
+		}
+		switch e.Type {
+		case EvOpened, EvDocumentIssued, EvRated:
+		case EvPaymentConfirmed:
+			if e.From != e.To {
+				return true
+			}
+		default:
 			return true
 		}
 	}
