@@ -100,9 +100,11 @@ type Commits struct {
 // Outbox is what became of the messages.
 type Outbox struct {
 	Performed int64 `json:"performed"`
-	Waiting   int64 `json:"waiting"`
-	Dead      int64 `json:"dead"`
-	Drained   bool  `json:"drained"`
+	// PayloadBytes is what the messages carried; the outbox forgets it once they were performed.
+	PayloadBytes int64 `json:"payloadBytes"`
+	Waiting      int64 `json:"waiting"`
+	Dead         int64 `json:"dead"`
+	Drained      bool  `json:"drained"`
 	// Notices arrived at the portal.
 	Notices int64 `json:"notices"`
 }

@@ -1,5 +1,5 @@
 // Package benchstore holds the SQL of the benchmarks: what a run stored, table by table, and the bare transactions
-// against which a run is read. It knows the tables of the modules it weighs and changes none of them.
+// against which a run is read. It weighs the tables of modules without knowing them.
 package benchstore
 
 import (
@@ -23,48 +23,50 @@ type Table struct {
 	Bytes int64 `json:"bytes"`
 }
 
-// tables lists what a dossier leaves behind, with its columns of variable length. A number counts eight bytes.
-var tables = []struct {
-	name    string
-	columns []string
-	numbers int
-}{
-	{"services_dossier", []string{
-		"id", "number", "filing_id", "procedure", "version_hash", "case_id", "received_agency", "competent_agency", "current_agency", "channel",
-		"applicant_id", "applicant_name", "search_fold", "submission", "state", "finance", "digitisation", "delivery", "assignee",
-	}, 8},
-	{"services_dossier_event", []string{"dossier_id", "type", "body", "prev_hash", "hash"}, 2},
-	{"services_fact", []string{"body"}, 2},
-	{"services_blob", []string{"sha256", "media", "content"}, 2},
-	{"services_inbox", []string{"message_id"}, 1},
-	{"outbox_message", []string{"id", "topic", "order_key", "payload", "state", "last_error"}, 4},
-	{"audit_leaf", []string{"leaf", "salt", "record"}, 2},
-	{"audit_act", []string{"id", "actor", "action", "object"}, 2},
-}
-
-// Weigh counts the rows and bytes of the tables a dossier leaves something in.
+// Weigh counts the rows and bytes of every table, as the catalogue of the database names them: a module's tables are its
+// own affair. A number counts eight bytes.
 func Weigh(ctx context.Context, db *storage.DB) ([]Table, error) {
-	out := make([]Table, 0, len(tables))
-	for _, t := range tables {
-		length := "LENGTH"
-		if db.Engine() == storage.Postgres {
-			length = "OCTET_LENGTH"
-		}
-		parts := []string{fmt.Sprint(8 * t.numbers)}
-		for _, c := range t.columns {
-			if db.Engine() == storage.SQLite { // LENGTH of text counts characters
-				c = "CAST(" + c + " AS BLOB)"
-			}
-			parts = append(parts, length+"("+c+")")
-		}
-		row := Table{Name: t.name}
-		q := `SELECT COUNT(*), COALESCE(SUM(` + strings.Join(parts, " + ") + `), 0) FROM ` + t.name
-		if err := db.QueryRowContext(ctx, q).Scan(&row.Rows, &row.Bytes); err != nil {
+	names, err := texts(ctx, db, map[storage.Engine]string{
+		storage.SQLite:   `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
+		storage.Postgres: `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY table_name`,
+	}[db.Engine()])
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Table, 0, len(names))
+	for _, name := range names {
+		columns, err := texts(ctx, db, map[storage.Engine]string{
+			storage.SQLite: `SELECT CASE WHEN type IN ('TEXT', 'BLOB') THEN 'LENGTH(CAST("' || name || '" AS BLOB))' ELSE '8' END FROM pragma_table_info($1)`,
+			storage.Postgres: `SELECT CASE WHEN data_type IN ('text', 'bytea') THEN 'OCTET_LENGTH("' || column_name || '")' ELSE '8' END
+				FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1`,
+		}[db.Engine()], name)
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, row)
+		t := Table{Name: name}
+		q := `SELECT COUNT(*), COALESCE(SUM(` + strings.Join(columns, " + ") + `), 0) FROM "` + name + `"`
+		if err := db.QueryRowContext(ctx, q).Scan(&t.Rows, &t.Bytes); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
 	}
 	return out, nil
+}
+
+func texts(ctx context.Context, db *storage.DB, query string, args ...any) (out []string, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
 }
 
 // Size returns the bytes the database takes on the disk, indexes and free space included. SQLite's log is folded into
@@ -109,21 +111,6 @@ func Durability(ctx context.Context, db *storage.DB) (string, error) {
 		s += " (this server does not wait for the disk: no figure for production)"
 	}
 	return s, nil
-}
-
-// Folded counts the dossiers that have ended, and the messages of the outbox by their state.
-func Folded(ctx context.Context, db *storage.DB) (final, waiting, dead int64, err error) {
-	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM services_dossier WHERE final = $1`, true).Scan(&final); err != nil {
-		return 0, 0, 0, err
-	}
-	err = db.QueryRowContext(ctx, `SELECT COUNT(*) FILTER (WHERE state = 'waiting'), COUNT(*) FILTER (WHERE state = 'dead') FROM outbox_message`).Scan(&waiting, &dead)
-	return final, waiting, dead, err
-}
-
-// Waits reports whether a message waits in the outbox. It is cheap, for it is asked while the run is measured.
-func Waits(ctx context.Context, db *storage.DB) (waits bool, err error) {
-	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox_message WHERE state = 'waiting')`).Scan(&waits)
-	return waits, err
 }
 
 // Prepare makes the table of the bare transactions.
