@@ -266,7 +266,7 @@ func FuzzRender(f *testing.F) {
 	f.Add([]byte("<p class='indent right'>" + strings.Repeat("ữ", 400) + "<signature-box name=a h=200><signature-box name=b h=200>"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 1<<14 {
-			t.Skip("enough is tested with less")
+			return // enough is tested with less
 		}
 		doc, err := Render(b, Options{Now: now})
 		if err != nil {
