@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -64,6 +65,9 @@ type WebConfig struct {
 	// speaks TLS. Production requires URL to be https.
 	TLSCert string `toml:"tls_cert"`
 	TLSKey  string `toml:"tls_key"`
+	// TrustedProxies are networks, such as "10.0.0.0/8", whose X-Forwarded-For names the client; default none. Without
+	// it every client behind a proxy shares one limit of requests.
+	TrustedProxies []string `toml:"trusted_proxies"`
 }
 
 // LinkConfig is the listener for other nodes: mutual TLS 1.3, HTTP/2.
@@ -301,6 +305,9 @@ func (c *Config) Check() []error {
 			bad("%s: %q is no address without a slash at the end", name, raw)
 		}
 	}
+	if _, err := c.proxies(); err != nil {
+		bad("web.trusted_proxies: %w", err)
+	}
 	if (c.Web.TLSCert == "") != (c.Web.TLSKey == "") {
 		bad("web.tls_cert and web.tls_key: give both or none")
 	}
@@ -334,6 +341,9 @@ func (c *Config) checkProduction() []error {
 	if c.Sign.Development {
 		faults = append(faults, errors.New("sign.development: the development authority does not sign in production"))
 	}
+	if u, err := url.Parse(c.Portal.Payment.URL); c.Portal.Enabled && (err != nil || u.Scheme != "https" || u.Hostname() == "localhost" || strings.HasPrefix(u.Hostname(), "127.")) {
+		faults = append(faults, errors.New("portal.payment.url: the payment simulator, or a provider without https, takes no money in production"))
+	}
 	if !strings.HasPrefix(c.Web.URL, "https://") {
 		faults = append(faults, errors.New("web.url: people must reach a node in production by https"))
 	}
@@ -343,6 +353,18 @@ func (c *Config) checkProduction() []error {
 		}
 	}
 	return faults
+}
+
+func (c *Config) proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range c.Web.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // MemberID returns "VN/GOV/H36".

@@ -131,15 +131,8 @@ func (n *Node) startCenter(ctx context.Context) error {
 	if err := n.follow(ctx, n.center, token); err != nil {
 		return err
 	}
-	pages, err := n.directoryPages()
-	if err != nil {
-		return err
-	}
+	pages := &directorypage.Pages{Center: n.center, Follower: n.follower, Renderer: n.renderer, Now: n.now}
 	return pages.Mount(n.mux)
-}
-
-func (n *Node) directoryPages() (*directorypage.Pages, error) {
-	return &directorypage.Pages{Center: n.center, Follower: n.follower, Renderer: n.renderer, Now: n.now}, nil
 }
 
 func (n *Node) invite(ctx context.Context, inv InviteConfig) error {
@@ -312,5 +305,5 @@ func replaceFile(path string, content []byte) error {
 	if err := os.WriteFile(tmp, content, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	return os.Rename(tmp, path) //nolint:gosec // a file of the node
 }

@@ -82,7 +82,7 @@ func (n *Node) edgeKeys(ctx context.Context, store exchange.KeyStore) error {
 }
 
 func (n *Node) serveLink(ctx context.Context) error {
-	l, err := net.Listen("tcp", n.cfg.Link.Listen)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Link.Listen)
 	if err != nil {
 		return err
 	}

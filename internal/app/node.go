@@ -50,7 +50,6 @@ type Node struct {
 	renderer *ui.Renderer
 	mux      *web.Mux
 	relay    *outbox.Relay
-	nav      []ui.NavItem
 
 	identity  *identity.Service
 	sessions  *identitypage.Sessions
@@ -72,7 +71,6 @@ type Node struct {
 	ready   sync.Once
 	started chan struct{}
 	web     net.Listener
-	link    net.Listener
 	linkSrv *http.Server
 
 	// directoryNews is signalled when the directory has a new version.
@@ -276,10 +274,15 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, n.close(context.WithoutCancel(ctx))) }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if n.web, err = net.Listen("tcp", n.cfg.Web.Listen); err != nil {
+	if n.web, err = new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Web.Listen); err != nil {
 		return err
 	}
-	var handler http.Handler = web.Public(n.mux, web.PublicOptions{
+	proxies, err := n.cfg.proxies()
+	if err != nil {
+		return err
+	}
+	handler := web.Public(n.mux, web.PublicOptions{
+		TrustedProxies: proxies, Limiter: n.limiter(),
 		Log: n.log, Now: n.now, Session: n.sessionFunc(), FormAction: n.formAction, CrossOriginBypass: n.bypass,
 		HTTPS: len(n.cfg.Web.URL) > 6 && n.cfg.Web.URL[:6] == "https:",
 	})
@@ -328,6 +331,15 @@ func settle(ctx context.Context) error {
 		debug.FreeOSMemory()
 	}
 	return nil
+}
+
+// limiter bounds what one client may ask of a node in production: 50 requests a second, 500 at once. A person never
+// meets it. In development everybody has the same address.
+func (n *Node) limiter() *web.Limiter {
+	if n.cfg.Env != "production" {
+		return nil
+	}
+	return web.NewLimiter(n.now, 20*time.Millisecond, 500, 50_000)
 }
 
 // Ready is closed once the node serves.

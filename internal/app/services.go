@@ -16,6 +16,7 @@ import (
 
 	"truc/internal/calendar"
 	"truc/internal/exchange"
+	"truc/internal/identity"
 	"truc/internal/orgcode"
 	"truc/internal/outbox"
 	"truc/internal/services"
@@ -98,6 +99,7 @@ func (n *Node) startDesk(store *servicesstore.Store) error {
 		Exchange: courier{n}, Sign: signer, Audit: deskAudit{n.audit}, Messages: n.messages, Places: n.places, Now: n.now, Log: n.log,
 		Agency: services.Office{Code: n.cfg.Member, Name: n.cfg.Name.In("vi"), Province: n.cfg.Unit}, Units: n.cfg.Desk.Units, Offers: n.cfg.Desk.Offers,
 		Registers: n.cfg.Desk.Registers, Portal: n.cfg.Desk.PortalService, PublicURL: n.cfg.Desk.PortalURL, Place: n.cfg.Desk.Place,
+		OfficerTitle: func(account string) string { return n.officer(account).Title },
 	}
 	n.relay.Handlers[services.TopicNotice] = func(ctx context.Context, m outbox.Message) error {
 		var notice services.Notice
@@ -136,12 +138,21 @@ func (n *Node) startDesk(store *servicesstore.Store) error {
 
 // officerName names an account of this node, or repeats it when nobody has it any more.
 func (n *Node) officerName(account string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if o, err := n.identity.Officer(ctx, account); err == nil {
+	if o := n.officer(account); o.Name != "" {
 		return o.Name
 	}
 	return account
+}
+
+// officer returns an officer of this node, or nobody.
+func (n *Node) officer(account string) identity.Officer {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	o, err := n.identity.Officer(ctx, account)
+	if err != nil {
+		n.log.WarnContext(ctx, "an officer is not in the table any more", slog.Any("error", err))
+	}
+	return o
 }
 
 // apiMux is a multiplexer for services behind the exchange.

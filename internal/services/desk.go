@@ -44,6 +44,8 @@ type Desk struct {
 	PublicURL string
 	// Place is written before dates on letters.
 	Place string
+	// OfficerTitle returns the position of an officer, "Phó Giám đốc"; nil or "" takes the word of the role.
+	OfficerTitle func(account string) string
 }
 
 // Topics of the outbox that the desk handles.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,7 +128,7 @@ func (d *Desk) issueResult(ctx context.Context, dossier *Dossier, proc *bundle.P
 	if rec := proc.Result.Record; rec != "" && len(data.Record) == 0 {
 		return errs.E(errs.Conflict, "services.sign.no_record", nil, "register", rec)
 	}
-	data.Head = bundle.Officer{Name: who.Name, Title: d.Messages.T("vi", "services.role.head")}
+	data.Head = bundle.Officer{Name: who.Name, Title: d.title(who.ID)}
 	data.Issued = e.At
 	data.ResultNumber = resultNumber(dossier.Number, proc.Result)
 	doc, err := d.renderPDF(proc, bundle.TemplateResult, data, e.At)
@@ -240,9 +241,9 @@ func (d *Desk) documentData(dossier *Dossier, proc *bundle.Procedure, e *Event, 
 			data.Copies = int(i)
 		}
 	}
-	for i := len(dossier.Checks) - 1; i >= 0; i-- {
-		if chk := dossier.Checks[i]; chk.Register == proc.Result.Record && chk.Found == 1 {
-			data.Record, data.RecordSource = chk.Facts, chk.Register+" · "+i18n.DateTime(chk.At)
+	for _, chk := range slices.Backward(dossier.Checks) {
+		if chk.Register == proc.Result.Record && chk.Found == 1 {
+			data.Record, data.RecordSource = chk.Facts, d.sourceName(chk.Register)+", "+i18n.DateTime(chk.At)
 			break
 		}
 	}
@@ -251,6 +252,25 @@ func (d *Desk) documentData(dossier *Dossier, proc *bundle.Procedure, e *Event, 
 		data.Head = bundle.Officer{Name: who.Name}
 	}
 	return data
+}
+
+// sourceName names a register in words: "Cơ sở dữ liệu hộ tịch điện tử" for "civilstatus/event".
+func (d *Desk) sourceName(register string) string {
+	id, _, _ := strings.Cut(register, "/")
+	if key := "services.source." + id; d.Messages.Has("vi", key) {
+		return d.Messages.T("vi", key)
+	}
+	return register
+}
+
+// title is the position of an officer as it stands under a signature.
+func (d *Desk) title(account string) string {
+	if d.OfficerTitle != nil {
+		if t := d.OfficerTitle(account); t != "" {
+			return t
+		}
+	}
+	return d.Messages.T("vi", "services.role.head")
 }
 
 func orDash(role string) string {
@@ -392,6 +412,7 @@ func (w Words) Answer(f *bundle.Field, v any) string {
 		line, _ := m["line"].(string)
 		commune, _ := m["commune"].(string)
 		return w.Places.Address(line, commune)
+	default: // text is its own words
 	}
 	return fmt.Sprint(v)
 }
