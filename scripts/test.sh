@@ -143,7 +143,7 @@ stage_unit() {
   gotest "unit and store tests" -count=1 -race -timeout 15m $all
 }
 
-stage_gen() { go test -count=1 ./internal/archtest -run 'TestMigrationsAreFrozen|TestSchemaIsWritten' -update; }
+stage_gen() { go test -count=1 ./internal/archtest -run 'TestMigrationsAreFrozen|TestSchemaIsWritten' -update && go run ./scripts/configdoc; }
 
 # The story is the main job of the product, played through the nodes' own interfaces: file, pay, check, sign, fetch,
 # verify, count. The program plays it itself, so that anybody can.
