@@ -115,6 +115,10 @@ func (n *Node) startDesk(store *servicesstore.Store) error {
 		}
 		return desk.IssueConfirmation(ctx, id)
 	}
+	n.every("services.supplements", 10*time.Minute, func(ctx context.Context) error {
+		_, err := desk.SweepSupplements(ctx)
+		return err
+	})
 	api := n.apiMux()
 	(&servicesapi.Desk{Desk: desk, Portals: n.cfg.Desk.Portals}).Mount(api)
 	if err := n.exchange.Offer("onestop/dossiers", exchange.Offering{
