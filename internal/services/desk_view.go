@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"truc/internal/calendar"
@@ -142,8 +143,7 @@ func (d *Desk) View(ctx context.Context, who reqctx.Principal, number, lang stri
 // recordOpened writes that an officer opened the dossier. If it cannot be written, the dossier is not shown.
 func (d *Desk) recordOpened(ctx context.Context, who reqctx.Principal, stored StoredDossier) (StoredDossier, error) {
 	now := d.Now()
-	for i := len(stored.Events) - 1; i >= 0; i-- {
-		e := stored.Events[i]
+	for _, e := range slices.Backward(stored.Events) {
 		if e.Type == EvOpened && e.Actor == who.ID && now.Sub(e.At) < 12*time.Hour {
 			return stored, nil
 		}
@@ -296,6 +296,18 @@ func (d *Desk) SaveOpinion(ctx context.Context, who reqctx.Principal, number, te
 		return errs.E(errs.Denied, "services.dossier.other_unit", nil)
 	}
 	return d.Store.PutOpinion(ctx, stored.ID, who.ID, clean(text, 4000), d.Now())
+}
+
+// Applicant returns the personal number of whoever filed; NotFound for anything but a filing's own id.
+func (d *Desk) Applicant(ctx context.Context, filing string) (string, error) {
+	stored, err := d.Store.Find(ctx, filing)
+	if err != nil {
+		return "", err
+	}
+	if stored.Submission.FilingID != filing {
+		return "", errs.E(errs.NotFound, "services.dossier.not_found", nil)
+	}
+	return stored.Submission.Applicant.PersonalID, nil
 }
 
 // DocumentFor returns a document for the applicant's portal: only public ones, only of the filing named.
