@@ -254,7 +254,7 @@ func corrupted(t testing.TB, receipt []byte) map[string][]byte {
 	change("another salt", replace(2, `"01`, `"02`))
 	change("capital salt", replace(2, "01", "0A"))
 	change("another key", func(c []member) []member {
-		k, _ := translog.VerifierKey("truc/VN/G01/audit", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32)).Public().(ed25519.PublicKey)) //nolint:forcetypeassert,errcheck // test
+		k, _ := translog.VerifierKey("truc/VN/G01/audit", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32)).Public().(ed25519.PublicKey))
 		c[3].content = []byte("log " + k + "\nquorum none\n")
 		return c
 	})

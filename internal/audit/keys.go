@@ -97,7 +97,7 @@ func (k FileKeys) Destroy(epoch int) (err error) {
 }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // configuration, not input
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

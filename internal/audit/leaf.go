@@ -48,8 +48,8 @@ func (l Leaf) Marshal() []byte {
 	}
 	values := [...][]byte{
 		{leafVersion},
-		binary.BigEndian.AppendUint64(nil, uint64(l.Seq)),              //nolint:gosec // a counter from 1
-		binary.BigEndian.AppendUint64(nil, uint64(l.Time.UnixMicro())), //nolint:gosec // two's complement both ways
+		binary.BigEndian.AppendUint64(nil, uint64(l.Seq)), //nolint:gosec // a counter from 1
+		binary.BigEndian.AppendUint64(nil, uint64(l.Time.UnixMicro())),
 		{code},
 		l.Commit[:], l.Tag[:], l.Prev[:],
 	}
