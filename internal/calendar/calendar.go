@@ -331,9 +331,9 @@ func (c *Calendar) SubWorking(t time.Time, w time.Duration) (time.Time, error) {
 	for d := dayOf(t); idle < searchLimit; d-- {
 		idle++
 		spans := c.spans(d)
-		for i := len(spans) - 1; i >= 0; i-- {
+		for _, span := range slices.Backward(spans) {
 			idle = 0
-			open, shut := d.at(spans[i].From), d.at(spans[i].To)
+			open, shut := d.at(span.From), d.at(span.To)
 			if shut.After(t) {
 				shut = t
 			}
