@@ -28,7 +28,7 @@ func TestCanonical(t *testing.T) {
 
 func testDocument() *Document {
 	key := func(n byte) PublicKey {
-		return NewPublicKey(ed25519.NewKeyFromSeed([]byte(strings.Repeat(string(rune('a'+n)), 32))).Public().(ed25519.PublicKey), 0, 0) //nolint:errcheck,forcetypeassert // always Ed25519
+		return NewPublicKey(ed25519.NewKeyFromSeed([]byte(strings.Repeat(string(rune('a'+n)), 32))).Public().(ed25519.PublicKey), 0, 0)
 	}
 	return &Document{
 		Instance: "VN", Version: 3, Prev: "00", IssuedAt: 1, ExpiresAt: 2, DirectoryKeys: []PublicKey{key(0)}, CA: []string{}, Revoked: []string{}, TSA: []TSA{},
@@ -116,7 +116,7 @@ func FuzzDecodeDocument(f *testing.F) {
 
 func FuzzJoinRequest(f *testing.F) {
 	f.Add([]byte(`{"request":{"token_id":"x"},"signatures":[{"key_id":"k","sig":"s"}]}`))
-	pub := ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey) //nolint:errcheck,forcetypeassert // always Ed25519
+	pub := ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := ParseSigned(b)
 		if err != nil {

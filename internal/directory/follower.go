@@ -307,7 +307,7 @@ func replaceFile(path string, b []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer os.Remove(tmp.Name()) //nolint:errcheck // fails after the rename, as it should
 	_, werr := tmp.Write(b)
 	if err := errors.Join(werr, tmp.Sync(), tmp.Close()); err != nil {
 		return err

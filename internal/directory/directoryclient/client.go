@@ -35,7 +35,7 @@ func (c *Client) client() *http.Client {
 // Document implements [directory.CenterAPI].
 func (c *Client) Document(ctx context.Context, hash, poll string) ([]byte, directory.Current, error) {
 	var cur directory.Current
-	resp, body, err := c.do(ctx, http.MethodGet, "/directory/v1/document", nil, func(h http.Header) {
+	a, err := c.do(ctx, http.MethodGet, "/directory/v1/document", nil, func(h http.Header) {
 		if hash != "" {
 			h.Set("If-None-Match", `"`+hash+`"`)
 		}
@@ -46,14 +46,14 @@ func (c *Client) Document(ctx context.Context, hash, poll string) ([]byte, direc
 	if err != nil {
 		return nil, cur, err
 	}
-	cur, err = directory.ParseCurrent(resp.Header.Get("Truc-Directory-Current"))
+	cur, err = directory.ParseCurrent(a.header.Get("Truc-Directory-Current"))
 	if err != nil {
 		return nil, cur, errs.E(errs.Unavailable, "directory.center_unreachable", err)
 	}
-	if resp.StatusCode == http.StatusNotModified {
+	if a.status == http.StatusNotModified {
 		return nil, cur, nil
 	}
-	return body, cur, nil
+	return a.body, cur, nil
 }
 
 // Join implements [directory.CenterAPI].
@@ -68,27 +68,34 @@ func (c *Client) Renew(ctx context.Context, req directory.Signed) (*directory.Re
 
 // Publish implements [directory.CenterAPI].
 func (c *Client) Publish(ctx context.Context, req directory.Signed) ([]byte, error) {
-	_, body, err := c.do(ctx, http.MethodPost, "/directory/v1/services", req.Marshal(), nil)
-	return body, err
+	a, err := c.do(ctx, http.MethodPost, "/directory/v1/services", req.Marshal(), nil)
+	return a.body, err
 }
 
 func (c *Client) reply(ctx context.Context, path string, req directory.Signed) (*directory.Reply, error) {
-	_, body, err := c.do(ctx, http.MethodPost, path, req.Marshal(), nil)
+	a, err := c.do(ctx, http.MethodPost, path, req.Marshal(), nil)
 	if err != nil {
 		return nil, err
 	}
 	r := new(directory.Reply)
-	if err := json.Unmarshal(body, r); err != nil {
+	if err := json.Unmarshal(a.body, r); err != nil {
 		return nil, errs.E(errs.Unavailable, "directory.center_unreachable", err)
 	}
 	return r, nil
 }
 
-func (c *Client) do(ctx context.Context, method, path string, body []byte, header func(http.Header)) (*http.Response, []byte, error) {
+// answer is what the center said, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body []byte, header func(http.Header)) (answer, error) {
 	unreachable := func(err error) error { return errs.E(errs.Unavailable, "directory.center_unreachable", err) }
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, unreachable(err)
+		return answer{}, unreachable(err)
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	if body != nil {
@@ -99,17 +106,17 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, heade
 	}
 	resp, err := c.client().Do(req)
 	if err != nil {
-		return nil, nil, unreachable(err)
+		return answer{}, unreachable(err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, directory.MaxDocument+directory.MaxRequest))
 	if err != nil {
-		return nil, nil, unreachable(err)
+		return answer{}, unreachable(err)
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified {
-		return nil, nil, problem(resp.StatusCode, b)
+		return answer{}, problem(resp.StatusCode, b)
 	}
-	return resp, b, nil
+	return answer{status: resp.StatusCode, header: resp.Header, body: b}, nil
 }
 
 // problem turns the center's refusal into an error of ours. Only keys of this module are passed on: what an address

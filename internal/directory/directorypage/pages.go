@@ -184,8 +184,9 @@ func levelTone(l directory.Level) ui.Tone {
 		return ui.Done
 	case directory.Stale, directory.Degraded:
 		return ui.Soon
+	default:
+		return ui.Late
 	}
-	return ui.Late
 }
 
 // followedNodes gives the nodes of the copy the shape the center's registry has.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"time"
 
@@ -92,21 +93,11 @@ func clone(s *directory.State) *directory.State {
 		Members: map[string]directory.Member{}, Nodes: map[string]directory.NodeRecord{}, Services: map[string]directory.Service{},
 		Tokens: map[string]directory.TokenRecord{}, Revoked: map[string]directory.Revocation{}, Head: s.Head,
 	}
-	for k, v := range s.Members {
-		c.Members[k] = v
-	}
-	for k, v := range s.Nodes {
-		c.Nodes[k] = v
-	}
-	for k, v := range s.Services {
-		c.Services[k] = v
-	}
-	for k, v := range s.Tokens {
-		c.Tokens[k] = v
-	}
-	for k, v := range s.Revoked {
-		c.Revoked[k] = v
-	}
+	maps.Copy(c.Members, s.Members)
+	maps.Copy(c.Nodes, s.Nodes)
+	maps.Copy(c.Services, s.Services)
+	maps.Copy(c.Tokens, s.Tokens)
+	maps.Copy(c.Revoked, s.Revoked)
 	return c
 }
 
