@@ -63,7 +63,7 @@ func (s *Service) Call(ctx context.Context, c Call) (*Answer, error) {
 			slog.String("service", x.msg.Service), slog.String("client", x.msg.Client), slog.String("cause", f.err.Error()))
 	}
 	if x.logged {
-		s.index.put(s, x.msg)
+		s.index.put(x.msg)
 	}
 	if f != nil {
 		return nil, f

@@ -245,9 +245,9 @@ func (m sigMessage) checkInput(in sigInput, now time.Time) (keyID string, create
 			return "", created, fmt.Errorf("signature parameter %q is not known", p.key)
 		}
 	}
-	keyID, _ = in.str("keyid")
-	alg, _ := in.str("alg")
-	tag, _ := in.str("tag")
+	keyID = in.str("keyid")
+	alg := in.str("alg")
+	tag := in.str("tag")
 	sec, ok := in.int("created")
 	if alg != sigAlg || tag != sigTag || keyID == "" || !ok {
 		return "", created, errors.New("the signature's parameters are not those of the link")

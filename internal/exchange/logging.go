@@ -19,7 +19,7 @@ func (x *exchangeState) logRequest(ctx context.Context, req *WireRequest, sig si
 		return x.loggingFailed(err)
 	}
 	activity, basis := ParsePurpose(req.Header.Get(HeaderPurpose))
-	_, path, err := splitURI(req.TargetURI)
+	path, err := targetOf(req.TargetURI)
 	if err != nil {
 		return x.loggingFailed(err)
 	}
@@ -119,7 +119,7 @@ type indexQueue struct {
 
 const maxIndexQueue = 10_000
 
-func (q *indexQueue) put(s *Service, m Message) {
+func (q *indexQueue) put(m Message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.rows) >= maxIndexQueue {
@@ -145,7 +145,7 @@ func (s *Service) Flush(ctx context.Context) error {
 	}
 	if err := s.opt.Store.Record(ctx, rows); err != nil {
 		for _, m := range rows {
-			s.index.put(s, m)
+			s.index.put(m)
 		}
 		return err
 	}

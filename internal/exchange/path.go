@@ -172,15 +172,15 @@ func (t Target) String(prefix string) string {
 	return s
 }
 
-// splitURI cuts "https://host/path?query" after the authority without decoding anything.
-func splitURI(uri string) (authority, target string, err error) {
+// targetOf cuts the authority off "https://host/path?query" without decoding anything.
+func targetOf(uri string) (string, error) {
 	rest, ok := strings.CutPrefix(uri, "https://")
 	if !ok {
-		return "", "", errors.New("the target URI is not https")
+		return "", errors.New("the target URI is not https")
 	}
 	i := strings.IndexByte(rest, '/')
 	if i <= 0 {
-		return "", "", errors.New("the target URI has no path")
+		return "", errors.New("the target URI has no path")
 	}
-	return rest[:i], rest[i:], nil
+	return rest[i:], nil
 }

@@ -33,7 +33,7 @@ func (s *Service) Receive(ctx context.Context, req *WireRequest) *WireResponse {
 	}
 	x.msg.Duration = s.now().Sub(x.started)
 	if x.logged {
-		s.index.put(s, x.msg)
+		s.index.put(x.msg)
 	}
 	return resp
 }
@@ -52,6 +52,7 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 		return nil, f
 	}
 	switch s.replay.add(x.msg.RequestID, s.now()) {
+	case replayNew:
 	case replaySeen:
 		return nil, x.fault(atProvider, "replayed_message", nil)
 	case replayFull:
@@ -62,11 +63,11 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	if f := x.logRequest(ctx, req, sig, true); f != nil {
 		return nil, f
 	}
-	o, h, f := x.authorise(target, client)
+	h, f := x.authorise(target, client)
 	if f != nil {
 		return nil, f
 	}
-	resp, f := x.dispatch(ctx, req, target, client, o, h)
+	resp, f := x.dispatch(ctx, req, target, client, h)
 	if f != nil {
 		return nil, f
 	}
@@ -81,7 +82,7 @@ func (x *exchangeState) parse(req *WireRequest) (Target, orgcode.Subsystem, *Fau
 	if !slices.Contains(methods, req.Method) {
 		return Target{}, orgcode.Subsystem{}, x.fault(atProvider, "invalid_http_method", nil)
 	}
-	_, path, err := splitURI(req.TargetURI)
+	path, err := targetOf(req.TargetURI)
 	if err != nil {
 		return bad(err)
 	}
@@ -134,40 +135,40 @@ func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem)
 
 // authorise finds the service and applies the rules and the demand for a purpose. Metadata services have no rules
 // of their own: what they tell depends on the caller.
-func (x *exchangeState) authorise(t Target, client orgcode.Subsystem) (offer, http.Handler, *Fault) {
+func (x *exchangeState) authorise(t Target, client orgcode.Subsystem) (http.Handler, *Fault) {
 	s := x.s
 	if t.Service.Owner().MemberID() != s.member || !s.Hosts(t.Service.Owner()) {
-		return offer{}, nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
+		return nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
 	}
 	if slices.Contains(reservedCodes, t.Service.Code) {
 		h, code := s.metadata(t, client)
 		if code != "" {
-			return offer{}, nil, x.fault(atProvider, code, nil, "service", t.Service.String())
+			return nil, x.fault(atProvider, code, nil, "service", t.Service.String())
 		}
-		return offer{}, h, nil
+		return h, nil
 	}
 	o, ok := s.offered(t.Service)
 	s.mu.RLock()
 	rules := s.rules
 	s.mu.RUnlock()
 	if !ok {
-		return offer{}, nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
+		return nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
 	}
 	allowed, activityOnly := rules.allows(client, t.Service, x.msg.Method, t.Path.Decoded(), x.msg.Activity)
 	if !allowed && !activityOnly {
-		return o, nil, x.fault(atProvider, "access_denied", nil, "service", t.Service.String())
+		return nil, x.fault(atProvider, "access_denied", nil, "service", t.Service.String())
 	}
 	if o.Personal && (x.msg.Activity == "" || x.msg.Dossier == "" && x.entry.Basis == "") {
-		return o, nil, x.fault(atProvider, "purpose_required", nil, "service", t.Service.String())
+		return nil, x.fault(atProvider, "purpose_required", nil, "service", t.Service.String())
 	}
 	if !allowed {
-		return o, nil, x.fault(atProvider, "access_denied", errors.New("the activity is not one the rule names"), "service", t.Service.String())
+		return nil, x.fault(atProvider, "access_denied", errors.New("the activity is not one the rule names"), "service", t.Service.String())
 	}
-	return o, o.handler, nil
+	return o.handler, nil
 }
 
 // dispatch calls the service behind the exchange.
-func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target, client orgcode.Subsystem, o offer, h http.Handler) (*WireResponse, *Fault) {
+func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target, client orgcode.Subsystem, h http.Handler) (*WireResponse, *Fault) {
 	if ms, err := strconv.ParseInt(req.Header.Get(HeaderDeadline), 10, 64); err == nil {
 		left := time.UnixMilli(ms).Sub(x.s.now())
 		if left <= 0 {

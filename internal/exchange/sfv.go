@@ -302,14 +302,14 @@ func (in sigInput) value() string {
 	return b.String()
 }
 
-func (in sigInput) str(key string) (string, bool) {
+func (in sigInput) str(key string) string {
 	for _, p := range in.params {
 		if p.key == key {
-			s, ok := p.val.(string)
-			return s, ok
+			s, _ := p.val.(string)
+			return s
 		}
 	}
-	return "", false
+	return ""
 }
 
 func (in sigInput) int(key string) (int64, bool) {

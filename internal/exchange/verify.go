@@ -153,7 +153,7 @@ func (e *Entry) agrees(base string, req *Entry) error {
 	}
 	activity, basis := ParsePurpose(lines[`"truc-purpose"`])
 	want := map[string]string{`"x-road-id"`: e.ExchangeID}
-	uri := ""
+	var uri string
 	if e.Direction == directionRequest {
 		uri = lines[`"@target-uri"`]
 		want[`"@method"`], want[`"x-road-client"`], want[`"x-road-request-id"`] = e.Method, e.Client, e.RequestID
@@ -178,7 +178,7 @@ func (e *Entry) agrees(base string, req *Entry) error {
 			return fmt.Errorf("%s is %q in the entry, %q was signed", name, v, lines[name])
 		}
 	}
-	_, path, err := splitURI(uri)
+	path, err := targetOf(uri)
 	if err == nil {
 		var t Target
 		if t, err = ParseTarget("x1", path); err == nil && t.Service.String() != e.Service {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -60,9 +61,7 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		PeerKeyID: pki.KeyID(r.TLS.PeerCertificates[0].PublicKey),
 	})
 	h := w.Header()
-	for name, values := range resp.Header {
-		h[name] = values
-	}
+	maps.Copy(h, resp.Header)
 	if h.Get("Content-Type") == "" {
 		h["Content-Type"] = nil // net/http would guess one, which nobody signed
 	}
