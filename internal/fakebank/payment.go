@@ -94,6 +94,7 @@ func (p *Payment) finish(o Outcome, transactionNo string, now time.Time, lateBy 
 		p.Notices = append(p.Notices, notice)
 	case WrongAmount, BadSignature:
 		notice.Lie = o
+	default: // an honest notice, at once
 	}
 	p.Notices = append(p.Notices, notice)
 }
@@ -109,8 +110,9 @@ func (p *Payment) codes() (response, status string) {
 		return "51", "02"
 	case Expired:
 		return "11", "02"
+	default:
+		return "99", "01"
 	}
-	return "99", "01"
 }
 
 // bankCode stands where a real gateway names the payer's bank.
@@ -137,6 +139,7 @@ func (p *Payment) notice(n Notice, secret string) string {
 		r["vnp_Amount"] = wire(p.Amount + 1000)
 	case BadSignature:
 		secret += " but not quite"
+	default: // no lie
 	}
 	return SignedQuery(r, secret)
 }

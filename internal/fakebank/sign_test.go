@@ -2,6 +2,7 @@ package fakebank
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestParseParams(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got, err := parseParams(tt.raw)
-		if err != tt.err || !cmp.Equal(got, tt.want) {
+		if !errors.Is(err, tt.err) || !cmp.Equal(got, tt.want) {
 			t.Errorf("parseParams(%.40q) = %v, %v; want %v, %v", tt.raw, got, err, tt.want, tt.err)
 		}
 	}
