@@ -158,7 +158,7 @@ func (w *world) do(method, target string, form url.Values) answer {
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	resp := must(w.browser.Do(req))(w.t)
+	resp := must(w.browser.Do(req))(w.t) //nolint:bodyclose // closed on the next line
 	defer resp.Body.Close()
 	b := must(io.ReadAll(resp.Body))(w.t)
 	loc := resp.Header.Get("Location")
@@ -415,7 +415,7 @@ func changeToken(t *testing.T, change func(raw string) string) func(*http.Respon
 
 func TestTamperedTokens(t *testing.T) {
 	payload := func(raw string, change func(map[string]any)) []byte {
-		sig := must(jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256}))(t)
+		sig := must(jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.ES256}))(t)
 		var m map[string]any
 		if err := json.Unmarshal(sig.UnsafePayloadWithoutVerification(), &m); err != nil {
 			t.Fatal(err)

@@ -99,7 +99,7 @@ func (s *Sessions) SignOut(w http.ResponseWriter, r *http.Request) error {
 // cookie returns a cookie that scripts cannot read and other sites cannot send along, save by a plain link: the
 // provider leads back by one, which is why SameSite is Lax and not Strict. maxAge 0 lasts as long as the browser.
 func (s *Sessions) cookie(name, value, path string, maxAge int) *http.Cookie {
-	return &http.Cookie{Name: name, Value: value, Path: path, MaxAge: maxAge, HttpOnly: true, Secure: s.HTTPS, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{Name: name, Value: value, Path: path, MaxAge: maxAge, HttpOnly: true, Secure: s.HTTPS, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure wherever there is TLS
 }
 
 func (s *Sessions) flowCookie() string { return s.Cookie + "_flow" }
