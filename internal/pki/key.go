@@ -101,7 +101,7 @@ func loadKey(path string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close()       //nolint:errcheck // only read
 	info, err := f.Stat() // of the open file, so that it cannot be swapped in between
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func createFile(path string, content []byte, mode fs.FileMode) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer os.Remove(tmp.Name()) //nolint:errcheck // a name left over does no harm
 	if err := errors.Join(tmp.Chmod(mode), write(tmp, content), tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
