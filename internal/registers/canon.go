@@ -30,10 +30,10 @@ func (v Values) Canonical() ([]byte, error) {
 
 // cutPath splits "birthPlace.communeCode" at its dot.
 func cutPath(name string) (dir, leaf string, dotted bool) {
-	if i := strings.IndexByte(name, '.'); i >= 0 {
-		return name[:i], name[i+1:], true
+	if dir, leaf, dotted = strings.Cut(name, "."); !dotted {
+		return "", name, false
 	}
-	return "", name, false
+	return dir, leaf, true
 }
 
 func (v Values) nested() map[string]any {

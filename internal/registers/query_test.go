@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,9 +29,7 @@ func people() []Draft {
 			"personalId": id, "fullName": name, "birthDate": born, "permanentResidence.provinceCode": "68", "ethnicity": "Kinh",
 			"permanentResidence.full": "18 đường Trần Phú",
 		}
-		for k, x := range more {
-			v[k] = x
-		}
+		maps.Copy(v, more)
 		return Draft{Values: v, ValidFrom: "2020-01-01", Basis: "test"}
 	}
 	out := []Draft{
@@ -292,9 +292,7 @@ func TestAppendRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		d := Draft{Values: Values{}, ValidFrom: good.ValidFrom, Basis: good.Basis}
-		for k, v := range good.Values {
-			d.Values[k] = v
-		}
+		maps.Copy(d.Values, good.Values)
 		tt.change(&d)
 		_, err := f.svc.Append(t.Context(), "population", []Draft{good, d})
 		if key, _ := errs.KeyOf(err); err == nil || key != tt.want {
@@ -348,7 +346,7 @@ func TestQueryProperties(t *testing.T) {
 		for _, r := range ans.Records {
 			for name := range r {
 				_, group, _ := sch.Field(name)
-				if !contains(query.Fields, name) || !contains(a.Groups, group) {
+				if !slices.Contains(query.Fields, name) || !slices.Contains(a.Groups, group) {
 					t.Fatalf("field %s was delivered unasked or not allowed", name)
 				}
 			}
@@ -357,13 +355,4 @@ func TestQueryProperties(t *testing.T) {
 			t.Fatal("prefill delivered somebody else")
 		}
 	})
-}
-
-func contains(list []string, x string) bool {
-	for _, y := range list {
-		if x == y {
-			return true
-		}
-	}
-	return false
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,11 +47,11 @@ func (b *book) RecordAccess(_ context.Context, lines ...registers.Access) error 
 }
 
 func (b *book) Usage(_ context.Context, q registers.UsageQuery) (p registers.UsagePage, err error) {
-	for i := len(b.lines) - 1; i >= 0; i-- {
-		if b.lines[i].SubjectID == q.SubjectID {
+	for i, line := range slices.Backward(b.lines) {
+		if line.SubjectID == q.SubjectID {
 			p.Total++
 			if p.Total > q.Offset && len(p.Lines) < q.Limit {
-				p.Lines = append(p.Lines, registers.UsageLine{LineID: "l" + string(rune('0'+i)), Access: b.lines[i]})
+				p.Lines = append(p.Lines, registers.UsageLine{LineID: "l" + string(rune('0'+i)), Access: line})
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package registerspage
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -64,7 +65,7 @@ func TestRegistersPage(t *testing.T) {
 			}
 			mux := web.NewMux(web.Options{Lang: cat, Renderer: rd})
 			pages.Mount(mux)
-			r := httptest.NewRequest("GET", "/registers", nil)
+			r := httptest.NewRequest(http.MethodGet, "/registers", nil)
 			r = r.WithContext(reqctx.WithLang(reqctx.WithPrincipal(r.Context(), tt.who), tt.lang))
 			w := httptest.NewRecorder()
 			mux.ServeHTTP(w, r)

@@ -17,15 +17,13 @@ func Generate(seed uint64, n int, asOf time.Time) (*Population, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := rand.New(rand.NewPCG(seed, 0x7472c5))
+	r := rand.New(rand.NewPCG(seed, 0x7472c5)) //nolint:gosec // the same seed makes the same people
 	g := &generator{
 		r: r, names: newNamer(r), units: units, used: map[string]bool{}, serials: map[string]int{},
 		pop: &Population{AsOf: asOf.UTC().Truncate(24 * time.Hour), Units: units},
 	}
 	for _, u := range units.Provinces() {
-		for _, c := range units.Communes(u.Code) {
-			g.everywhere = append(g.everywhere, c)
-		}
+		g.everywhere = append(g.everywhere, units.Communes(u.Code)...)
 	}
 	g.lamDong, g.hue = units.Communes("68"), units.Communes("46")
 	if err := g.stories(); err != nil {
@@ -100,7 +98,7 @@ func (g *generator) family() {
 	age := g.headAge()
 	switch kind := g.r.IntN(100); {
 	case kind < 16 && age < 45:
-		p := g.adult(home, g.sex(), age, "")
+		p := g.adult(home, g.sex(), age)
 		g.join(home, p, "Chủ hộ")
 	case age >= 68 && kind < 45:
 		g.widowed(home, age)
@@ -120,8 +118,8 @@ type household struct {
 func (g *generator) sex() string { return [2]string{"male", "female"}[g.r.IntN(2)] }
 
 func (g *generator) couple(home *household, age int) {
-	man := g.adult(home, "male", age, "")
-	woman := g.adult(home, "female", max(20, age-2+g.r.IntN(6)-3), "")
+	man := g.adult(home, "male", age)
+	woman := g.adult(home, "female", max(20, age-2+g.r.IntN(6)-3))
 	marry(man, woman)
 	g.join(home, man, "Chủ hộ")
 	g.join(home, woman, "Vợ")
@@ -161,8 +159,8 @@ func (g *generator) child(home *household, father, mother *Person, born time.Tim
 }
 
 func (g *generator) widowed(home *household, age int) {
-	man := g.adult(home, "male", age, "")
-	woman := g.adult(home, "female", max(60, age-3), "")
+	man := g.adult(home, "male", age)
+	woman := g.adult(home, "female", max(60, age-3))
 	marry(man, woman)
 	man.DeathDate = iso(g.pop.AsOf.AddDate(-g.r.IntN(12), -g.r.IntN(12)-1, -g.r.IntN(28)))
 	man.Marital, woman.Marital = "married", "widowed"
@@ -177,12 +175,9 @@ func marry(man, woman *Person) {
 }
 
 // adult invents somebody whose parents are known by name only.
-func (g *generator) adult(home *household, sex string, age int, family string) *Person {
+func (g *generator) adult(home *household, sex string, age int) *Person {
 	born := g.pop.AsOf.AddDate(-age, -g.r.IntN(12), -g.r.IntN(28))
-	p := &Person{Sex: sex, BirthDate: iso(born), FamilyName: family, Marital: "single", Ethnicity: "Kinh", highland: home.highland}
-	if p.FamilyName == "" {
-		p.FamilyName = pick(g.r, familyNames)
-	}
+	p := &Person{Sex: sex, BirthDate: iso(born), FamilyName: pick(g.r, familyNames), Marital: "single", Ethnicity: "Kinh", highland: home.highland}
 	p.FullName = p.FamilyName + " " + g.names.given(sex, born.Year())
 	p.Father.Name = p.FamilyName + " " + g.names.given("male", born.Year()-28)
 	p.Mother.Name = pick(g.r, familyNames) + " " + g.names.given("female", born.Year()-25)
