@@ -121,17 +121,17 @@ func (a *Appearance) raster(w, h float64) (*image.Alpha, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer face.Close()
+	defer face.Close() //nolint:errcheck // nothing is written
 	widest := fixed.Int26_6(0)
 	for _, l := range lines {
 		widest = max(widest, font.MeasureString(face, l))
 	}
 	if room := (w - 2*boxMargin) * rasterScale; room > 0 && float64(widest)/64 > room {
 		size *= room / (float64(widest) / 64)
-		face.Close()
 		if face, err = newFace(f, size); err != nil {
 			return nil, err
 		}
+		defer face.Close() //nolint:errcheck // nothing is written
 	}
 	img := image.NewAlpha(image.Rect(0, 0, int(w*rasterScale), int(h*rasterScale)))
 	step := size * lineHeight * rasterScale

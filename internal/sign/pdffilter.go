@@ -80,7 +80,7 @@ func unpredict(b []byte, parms pdfDict) ([]byte, error) {
 			case 2:
 				cur[i] += prev[i]
 			case 3:
-				cur[i] += byte((int(left) + int(prev[i])) / 2)
+				cur[i] += byte((int(left) + int(prev[i])) / 2) //nolint:gosec // a mean of bytes is a byte
 			case 4:
 				cur[i] += paeth(left, prev[i], upLeft)
 			default:

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -139,7 +140,7 @@ func (l *pdfLexer) object() (any, error) {
 	defer func() { l.depth-- }()
 	switch c := l.b[l.pos]; c {
 	case '/':
-		return l.name()
+		return l.name(), nil
 	case '(':
 		return l.literal()
 	case '[':
@@ -178,11 +179,11 @@ func (l *pdfLexer) number() (any, error) {
 	return pdfRaw(w), nil
 }
 
-func (l *pdfLexer) name() (pdfName, error) {
+func (l *pdfLexer) name() pdfName {
 	l.pos++
 	w := l.word()
 	if bytes.IndexByte([]byte(w), '#') < 0 {
-		return pdfName(w), nil
+		return pdfName(w)
 	}
 	out := make([]byte, 0, len(w))
 	for i := 0; i < len(w); i++ {
@@ -195,7 +196,7 @@ func (l *pdfLexer) name() (pdfName, error) {
 		}
 		out = append(out, w[i])
 	}
-	return pdfName(out), nil
+	return pdfName(out)
 }
 
 func (l *pdfLexer) array() (pdfArray, error) {
@@ -226,10 +227,7 @@ func (l *pdfLexer) dict() (pdfDict, error) {
 		if l.pos >= len(l.b) || l.b[l.pos] != '/' {
 			return nil, l.syntax("dictionary key expected")
 		}
-		key, err := l.name()
-		if err != nil {
-			return nil, err
-		}
+		key := l.name()
 		val, err := l.object()
 		if err != nil {
 			return nil, err
@@ -315,7 +313,7 @@ func (l *pdfLexer) escape(out []byte) []byte {
 			l.pos++
 			v = v*8 + int(l.b[l.pos]-'0')
 		}
-		return append(out, byte(v))
+		return append(out, byte(v)) //nolint:gosec // a high overflow is cut off (ISO 32000-1 §7.3.4.2)
 	}
 	return append(out, c)
 }
@@ -374,7 +372,7 @@ func appendPDF(b []byte, v any) []byte {
 func pdfText(s string) pdfStr {
 	out := pdfStr{0xfe, 0xff}
 	for _, u := range utf16.Encode([]rune(s)) {
-		out = append(out, byte(u>>8), byte(u))
+		out = binary.BigEndian.AppendUint16(out, u)
 	}
 	return out
 }

@@ -120,7 +120,7 @@ func (u *pdfUpdate) appendXrefStream(out []byte, trailer pdfDict, offsets map[in
 		index = append(index, run[0].ref.num, len(run))
 		for _, o := range run {
 			off := offsets[o.ref.num]
-			rows.Write([]byte{1, byte(off >> 32), byte(off >> 24), byte(off >> 16), byte(off >> 8), byte(off), byte(o.ref.gen >> 8), byte(o.ref.gen)})
+			rows.Write([]byte{1, byte(off >> 32), byte(off >> 24), byte(off >> 16), byte(off >> 8), byte(off), byte(o.ref.gen >> 8), byte(o.ref.gen)}) //nolint:gosec // byte by byte
 		}
 	}
 	d := slices.Concat(pdfDict{{"Type", pdfName("XRef")}, {"W", pdfArray{1, 5, 2}}, {"Index", index}}, trailer.with("Size", u.next+1))

@@ -189,6 +189,6 @@ func (r *Report) checkChain(m *cmsMessage, cert *x509.Certificate, opt VerifyOpt
 	}
 }
 
-func (r *Report) note(key string, args ...any) {
-	r.Notes = append(r.Notes, Message{Key: key, Args: args})
+func (r *Report) note(key string) {
+	r.Notes = append(r.Notes, Message{Key: key})
 }
