@@ -24,7 +24,7 @@ type osFile struct {
 }
 
 func openFile(path string, noSync bool) (file, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the folder is configuration, not input
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func syncDir(dir string, noSync bool) error {
 	if noSync {
 		return nil
 	}
-	d, err := os.Open(dir) //nolint:gosec // the folder is configuration, not input
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func syncDir(dir string, noSync bool) error {
 // writeFileDurable replaces dir/name in one step: a reader, or a power cut, sees the old bytes or the new.
 func writeFileDurable(dir, name string, b []byte, noSync bool) (err error) {
 	tmp := filepath.Join(dir, name+".tmp")
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // see above
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ var ErrLocked = errors.New("translog: the log is in use by another process")
 
 // lockDir takes the lock of a log's folder. The kernel gives it back when the process dies, however it dies.
 func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // configuration
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
