@@ -28,7 +28,7 @@ func EnsureDatabase(ctx context.Context, dsn, admin string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer db.Close() //nolint:errcheck // one statement, whose error counts
 	var there bool
 	if err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)`, name).Scan(&there); err != nil || there {
 		return err

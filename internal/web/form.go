@@ -24,8 +24,12 @@ type Upload struct {
 	Data []byte
 }
 
-// maxParts bounds the number of fields and files of one form.
-const maxParts = 1000
+const (
+	// maxParts bounds the number of fields and files of one form.
+	maxParts = 1000
+	// maxText bounds what is typed into a form that carries files: the limit of such a form is for the files.
+	maxText = 1 << 20
+)
 
 // ReadForm reads the body of a POST of at most max bytes (0: 1 MiB). Values are in NFC with \n as the end of line.
 // Errors are Invalid or TooLarge. Files are dropped; see [ReadUpload].
@@ -94,7 +98,7 @@ func readMultipart(r *http.Request) (url.Values, []Upload, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	form, files := url.Values{}, []Upload(nil)
+	form, files, text := url.Values{}, []Upload(nil), 0
 	for n := 0; ; n++ {
 		part, err := mr.NextPart()
 		if errors.Is(err, io.EOF) {
@@ -119,6 +123,9 @@ func readMultipart(r *http.Request) (url.Values, []Upload, error) {
 				Field: part.FormName(), Name: fileName(part.FileName()), Type: http.DetectContentType(b), Data: b,
 			})
 		case part.FormName() != "" && !isEmptyFile(part.Header.Get("Content-Disposition")):
+			if text += len(b); text > maxText {
+				return nil, nil, errs.E(errs.TooLarge, "error.too_large", nil)
+			}
 			form.Add(part.FormName(), string(b))
 		}
 	}

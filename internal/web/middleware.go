@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,8 @@ type Middleware = func(http.Handler) http.Handler
 
 // Chain wraps h so that the first middleware is the outermost.
 func Chain(h http.Handler, mw ...func(http.Handler) http.Handler) http.Handler {
-	for i := len(mw) - 1; i >= 0; i-- {
-		h = mw[i](h)
+	for _, m := range slices.Backward(mw) {
+		h = m(h)
 	}
 	return h
 }
@@ -107,8 +108,8 @@ func ClientAddress(trusted []netip.Prefix) Middleware {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && contains(trusted, ap.Addr()) {
 				hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-				for i := len(hops) - 1; i >= 0; i-- {
-					a, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+				for _, hop := range slices.Backward(hops) {
+					a, err := netip.ParseAddr(strings.TrimSpace(hop))
 					if err != nil {
 						break
 					}
@@ -194,34 +195,25 @@ func Language(secure bool) Middleware {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			lang := i18n.Langs[0]
-			if c, err := r.Cookie(LangCookie); err == nil && known(c.Value) {
+			if c, err := r.Cookie(LangCookie); err == nil && slices.Contains(i18n.Langs, c.Value) {
 				lang = c.Value
 			}
 			if r.Method == http.MethodGet && strings.Contains(r.URL.RawQuery, "lang=") {
-				if q := r.URL.Query(); known(q.Get("lang")) {
-					http.SetCookie(w, &http.Cookie{
+				if q := r.URL.Query(); slices.Contains(i18n.Langs, q.Get("lang")) {
+					http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever there is TLS
 						Name: LangCookie, Value: q.Get("lang"), Path: "/", MaxAge: 365 * 24 * 3600, Secure: secure,
 						HttpOnly: true, SameSite: http.SameSiteLaxMode,
 					})
 					q.Del("lang")
 					u := *r.URL
 					u.RawQuery = q.Encode()
-					http.Redirect(w, r, SafeNext(u.RequestURI()), http.StatusSeeOther)
+					http.Redirect(w, r, SafeNext(u.RequestURI()), http.StatusSeeOther) //nolint:gosec // SafeNext keeps it here
 					return
 				}
 			}
 			h.ServeHTTP(w, r.WithContext(reqctx.WithLang(r.Context(), lang)))
 		})
 	}
-}
-
-func known(lang string) bool {
-	for _, l := range i18n.Langs {
-		if l == lang {
-			return true
-		}
-	}
-	return false
 }
 
 // record is what inner layers tell the access log.

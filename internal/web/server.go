@@ -36,7 +36,7 @@ func Serve(ctx context.Context, srv *http.Server, l net.Listener, grace time.Dur
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := srv.Shutdown(wait); err != nil {
-		srv.Close()
+		_ = srv.Close() // what hangs is cut
 	}
 	if err := <-done; err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)

@@ -313,7 +313,7 @@ func TestClientAddress(t *testing.T) {
 		{"[2001:db8::7]:5", "", "2001:db8::/64"},
 		{"pipe", "", "unknown"},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = c.peer
 		r.Header.Set("X-Forwarded-For", c.forwarded)
 		h.ServeHTTP(httptest.NewRecorder(), r)
@@ -332,7 +332,7 @@ func TestReadUpload(t *testing.T) {
 	mw.CreateFormFile("empty", "")
 	mw.Close()
 	read := func(limit int64) (url.Values, []Upload, error) {
-		r := httptest.NewRequest("POST", "/", bytes.NewReader(b.Bytes()))
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(b.Bytes()))
 		r.Header.Set("Content-Type", mw.FormDataContentType())
 		return ReadUpload(httptest.NewRecorder(), r, limit)
 	}
@@ -446,7 +446,7 @@ func FuzzReadUpload(f *testing.F) {
 	f.Add(formType, []byte("a=1&b=%20"))
 	f.Add("multipart/form-data; boundary=x", []byte("--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"b\"\r\n\r\nc\r\n--x--\r\n"))
 	f.Fuzz(func(t *testing.T, kind string, body []byte) {
-		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 		r.Header.Set("Content-Type", kind)
 		form, files, err := ReadUpload(httptest.NewRecorder(), r, 4096)
 		if err != nil && !errs.Is(err, errs.Invalid) && !errs.Is(err, errs.TooLarge) {

@@ -72,7 +72,7 @@ func pack(raw map[string][]byte) (*Assets, error) {
 	slices.Sort(names)
 	h, a := sha256.New(), &Assets{files: map[string]asset{}}
 	for _, n := range names {
-		fmt.Fprintf(h, "%s %d\n", n, len(raw[n]))
+		h.Write(fmt.Appendf(nil, "%s %d\n", n, len(raw[n])))
 		h.Write(raw[n])
 		f := asset{kind: contentType(n), data: raw[n]}
 		if !strings.HasSuffix(n, ".woff2") && !strings.HasSuffix(n, ".png") { // compressed already

@@ -33,6 +33,8 @@ type Site struct {
 	Links []SiteLink
 	// SignIn is the address of the sign-in page (default /login); SignOut takes a POST (default /logout).
 	SignIn, SignOut string
+	// NoSignIn says that nobody signs in here, so the header offers no way to it.
+	NoSignIn bool
 	// Emblem names an asset that the province ships, shown beside the name; the national emblem is not ours to ship.
 	Emblem string
 }
@@ -184,7 +186,7 @@ const flashCookie = "flash"
 // Flash leaves a message for the next page, across the redirect that follows a POST. Only a key travels, so that the
 // cookie holds nothing personal.
 func Flash(w http.ResponseWriter, key string) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // a key, no secret: it may travel without TLS
 		Name: flashCookie, Value: key, Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -194,7 +196,7 @@ func takeFlash(w http.ResponseWriter, r *http.Request, c *i18n.Catalogue, lang s
 	if err != nil || k.Value == "" {
 		return ""
 	}
-	http.SetCookie(w, &http.Cookie{Name: flashCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: flashCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode}) //nolint:gosec // as above
 	if c == nil || !c.Has(i18n.Langs[0], k.Value) {
 		return ""
 	}

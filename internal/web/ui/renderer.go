@@ -193,13 +193,13 @@ func (rd *Renderer) complete(w http.ResponseWriter, r *http.Request, status int,
 	c := reflect.New(v.Type())
 	c.Elem().Set(v)
 	var p *Page
-	if direct, ok := c.Interface().(*Page); ok {
+	if direct, ok := reflect.TypeAssert[*Page](c); ok {
 		// A page without data of its own is wrapped, so that templates find .Page everywhere.
 		return rd.complete(w, r, status, struct{ Page }{*direct})
 	}
 	f := c.Elem().FieldByName("Page")
 	if f.IsValid() && f.CanAddr() {
-		p, _ = f.Addr().Interface().(*Page)
+		p, _ = reflect.TypeAssert[*Page](f.Addr())
 	}
 	if p == nil {
 		return nil, fmt.Errorf("%T does not embed ui.Page", data)

@@ -297,7 +297,7 @@ func TestAssets(t *testing.T) {
 		t.Error("other tokens, same address")
 	}
 	get := func(a *Assets, path, enc string) *httptest.ResponseRecorder {
-		r, w := httptest.NewRequest("GET", path, nil), httptest.NewRecorder()
+		r, w := httptest.NewRequest(http.MethodGet, path, nil), httptest.NewRecorder()
 		r.Header.Set("Accept-Encoding", enc)
 		a.ServeHTTP(w, r)
 		return w
