@@ -329,6 +329,7 @@ func settle(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-time.After(time.Second):
 		debug.FreeOSMemory()
+		releaseProgram()
 	}
 	return nil
 }
