@@ -176,8 +176,9 @@ func (f *Field) read(p *Page, ptr Pointer, name string, values url.Values) (any,
 			return nil, nil
 		}
 		return true, nil
+	default:
+		return f.readText(p, ptr, name, raw)
 	}
-	return f.readText(p, ptr, name, raw)
 }
 
 func (f *Field) readText(p *Page, ptr Pointer, name, raw string) (any, []FieldProblem) {
@@ -200,6 +201,7 @@ func (f *Field) readText(p *Page, ptr Pointer, name, raw string) (any, []FieldPr
 			}
 			return r
 		}, text)
+	default: // kept as typed
 	}
 	if f.MaxLength > 0 {
 		limit = f.MaxLength
@@ -260,6 +262,21 @@ func (f *Field) readDate(p *Page, ptr Pointer, name string, values url.Values) (
 		return nil, []FieldProblem{f.fault(p, ptr, name+".day", "noSuchDay", "date", fmt.Sprintf("%d/%d/%d", day, month, year))}
 	}
 	return t.Format(time.DateOnly), nil
+}
+
+// partOfDate accepts the year, or year and month, that a register gives for people of whose birth no more is known.
+// Nobody can type such a date: [Field.readDate] asks for all of it. (K'Brết, who only knows the year, must be able
+// to file too.)
+func (f *Field) partOfDate(text string) bool {
+	if f.Prefill == nil {
+		return false
+	}
+	for _, layout := range []string{"2006", "2006-01"} {
+		if _, err := time.Parse(layout, text); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *Field) readAddress(p *Page, ptr Pointer, name string, values url.Values) (any, []FieldProblem) {
@@ -347,6 +364,7 @@ func (f *Field) check(p *Page, ptr Pointer, name string, facts Facts) []FieldPro
 			key = "requiredFile"
 		case Declaration:
 			key = "requiredDeclaration"
+		default: // "required" says it
 		}
 		return []FieldProblem{f.fault(p, ptr, control, key)}
 	}
@@ -365,7 +383,7 @@ func (f *Field) check(p *Page, ptr Pointer, name string, facts Facts) []FieldPro
 			return []FieldProblem{f.fault(p, ptr, name, "email")}
 		}
 	case Date3:
-		if _, err := time.Parse(time.DateOnly, text); err != nil {
+		if _, err := time.Parse(time.DateOnly, text); err != nil && !f.partOfDate(text) {
 			return []FieldProblem{f.fault(p, ptr, name+".day", "date")}
 		}
 		// ISO dates sort as text.
@@ -384,6 +402,7 @@ func (f *Field) check(p *Page, ptr Pointer, name string, facts Facts) []FieldPro
 			}
 		}
 		return out
+	default: // the schema holds the rest
 	}
 	return nil
 }
@@ -426,6 +445,11 @@ func (fm *Form) validatePages(pages []*Page, f Facts, whole bool) []FieldProblem
 					continue
 				}
 				owned[i] = true
+				if v, _ := f.Answers.Get(s.ptr); s.key == "bundle.form.date" && x.Widget == Date3 && len(own) == 0 {
+					if text, _ := v.(string); x.partOfDate(text) {
+						continue // the words of a register, which the format "date" of the schema does not foresee
+					}
+				}
 				if within(s.ptr, x.Ptr) && !seen[s.ptr] && len(own) == 0 {
 					seen[s.ptr] = true
 					out = append(out, FieldProblem{
