@@ -121,7 +121,7 @@ func (n *Network) startBank(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rd, err := ui.NewRenderer(ui.Options{Lang: cat, Site: ui.Site{Name: i18n.Text{"vi": "Cổng thanh toán thử nghiệm", "en": "Payment simulator"}, Phase: "test"}})
+	rd, err := ui.NewRenderer(ui.Options{Lang: cat, Site: ui.Site{Name: i18n.Text{"vi": "Cổng thanh toán thử nghiệm", "en": "Payment simulator"}, Phase: "test", NoSignIn: true}})
 	if err != nil {
 		return err
 	}
