@@ -37,6 +37,7 @@ func permanentFault(err error) bool {
 	switch errs.KindOf(err) {
 	case errs.Invalid, errs.NotFound, errs.Conflict, errs.TooLarge:
 		return true
+	default:
+		return false
 	}
-	return false
 }

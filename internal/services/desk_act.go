@@ -330,6 +330,7 @@ func (d *Desk) fill(dossier *Dossier, proc *bundle.Procedure, action *bundle.Act
 		if err := d.fillExtension(dossier, proc, e, in.Extension); err != nil {
 			return err
 		}
+	default: // the procedure says whether a reason is needed
 	}
 	if reasonNeeded && e.Data.Reason == "" {
 		return errs.E(errs.Invalid, "services.action.needs_reason", nil)

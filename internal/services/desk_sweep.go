@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"truc/internal/errs"
 	"truc/internal/reqctx"
@@ -86,13 +87,8 @@ func stopAction(p *bundle.Procedure, state string) *bundle.Action {
 	for i := range p.Flow.Actions {
 		a := &p.Flow.Actions[i]
 		to := p.Flow.State(a.To)
-		if to == nil || to.National != 8 {
-			continue
-		}
-		for _, from := range a.From {
-			if from == state {
-				return a
-			}
+		if to != nil && to.National == 8 && slices.Contains(a.From, state) {
+			return a
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package services
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -65,9 +66,9 @@ func (d *Dossier) Doc(id string) (DocumentRef, bool) {
 
 // Result returns the newest signed result.
 func (d *Dossier) Result() (DocumentRef, bool) {
-	for i := len(d.Docs) - 1; i >= 0; i-- {
-		if d.Docs[i].Kind == DocResult {
-			return d.Docs[i], true
+	for _, doc := range slices.Backward(d.Docs) {
+		if doc.Kind == DocResult {
+			return doc, true
 		}
 	}
 	return DocumentRef{}, false
@@ -153,6 +154,7 @@ func (d *Dossier) applyByType(e Event) {
 		d.Supplement = nil
 	case EvRated:
 		d.Stars, d.Comment = e.Data.Stars, e.Data.Comment
+	default: // told in the history, nothing to keep
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"truc/internal/adminunits"
@@ -277,10 +278,8 @@ func dropField(in []bundle.FieldProblem, ptr bundle.Pointer) []bundle.FieldProbl
 }
 
 func appendOnce(list []string, s string) []string {
-	for _, x := range list {
-		if x == s {
-			return list
-		}
+	if slices.Contains(list, s) {
+		return list
 	}
 	return append(list, s)
 }

@@ -22,7 +22,7 @@ import (
 
 func splitList(s string) []string {
 	var out []string
-	for _, x := range strings.Split(s, ",") {
+	for x := range strings.SplitSeq(s, ",") {
 		if x = strings.TrimSpace(x); x != "" {
 			out = append(out, x)
 		}
@@ -342,9 +342,9 @@ type FilingView struct {
 
 // Result returns the signed result, when there is one.
 func (v *FilingView) Result() (DocumentRef, bool) {
-	for i := len(v.Summary.Docs) - 1; i >= 0; i-- {
-		if v.Summary.Docs[i].Kind == DocResult {
-			return v.Summary.Docs[i], true
+	for _, doc := range slices.Backward(v.Summary.Docs) {
+		if doc.Kind == DocResult {
+			return doc, true
 		}
 	}
 	return DocumentRef{}, false
@@ -391,6 +391,7 @@ func (p *Portal) fillView(ctx context.Context, v FilingView, lang string) (Filin
 			paid += x.Amount
 		case PayCreated, PayStarted:
 			v.PaymentOpen = true
+		default: // failed, cancelled, expired: as if never tried
 		}
 	}
 	v.Summary.FeePaid = max(v.Summary.FeePaid, paid)

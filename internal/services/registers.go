@@ -3,7 +3,6 @@ package services
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -108,7 +107,7 @@ func answerError(a ExchangeAnswer) error {
 	if !strings.Contains(key, ".") || strings.ContainsAny(key, " <>") {
 		key = "services.register.refused"
 	}
-	return errs.E(kind, key, errors.New(fmt.Sprintf("status %d: %.200s", a.Status, problem.Code)))
+	return errs.E(kind, key, fmt.Errorf("status %d: %.200s", a.Status, problem.Code))
 }
 
 // flatten makes {"residence":{"permanent":"…"}} into {"residence.permanent":"…"}.

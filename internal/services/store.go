@@ -138,7 +138,7 @@ type PortalTx interface {
 	UpdatePayment(ctx context.Context, p *Payment, kind, detail string) error
 }
 
-// Library keeps the versions of procedures that this node knows.
+// LibraryStore keeps the versions of procedures that this node knows.
 type LibraryStore interface {
 	// PutProcedure keeps a version's archive and makes it current.
 	PutProcedure(ctx context.Context, v ProcedureVersion) error

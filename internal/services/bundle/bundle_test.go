@@ -65,11 +65,12 @@ func TestGuardBlocks(t *testing.T) {
 	fsys := baseFS(t)
 	flow := strings.Replace(string(fsys["flow.yaml"].Data), "fee.paid || fee.total == 0", "answers.kind == 'a'", 1)
 	fsys["flow.yaml"] = &fstest.MapFile{Data: []byte(flow)}
-	p, bad := Load(fsys)
+	p, _ := Load(fsys)
 	if p == nil {
 		// The example asserts the actions of the old guard.
 		delete(fsys, "tests/one.yaml")
 		fsys["tests/two.yaml"] = &fstest.MapFile{Data: []byte("name: x\ngiven: {answers: {name: An, size: 50}}\nexpect: {case: large}\n")}
+		var bad Problems
 		if p, bad = Load(fsys); p == nil {
 			t.Fatal(bad)
 		}

@@ -82,7 +82,7 @@ func readLimited(fsys fs.FS, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
 }
 
@@ -91,7 +91,7 @@ func (s *fileSet) hash() string {
 	h := sha256.New()
 	for _, n := range s.names {
 		sum := sha256.Sum256(s.data[n])
-		fmt.Fprintf(h, "%s %d %x\n", n, len(s.data[n]), sum)
+		h.Write(fmt.Appendf(nil, "%s %d %x\n", n, len(s.data[n]), sum))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

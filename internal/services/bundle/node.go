@@ -122,8 +122,9 @@ func (n *node) plain() any {
 		return s
 	case scalarNode:
 		return n.value
+	default:
+		return nil
 	}
-	return nil
 }
 
 // lineError is a fault of syntax with its line.
@@ -347,7 +348,9 @@ func (p *jsonParser) value(depth int) (*node, error) {
 		n.text, n.value = t, t
 	case json.Number:
 		n.text = t.String()
-		n.value = plainNumbers(t)
+		if n.value, err = plainNumber(t); err != nil {
+			return nil, err
+		}
 	case bool:
 		n.text, n.value = strconv.FormatBool(t), t
 	default:

@@ -70,6 +70,7 @@ func (f *Field) show(v any, lang string, places Places) string {
 		return showAddress(v, places)
 	case Repeat:
 		return f.showRepeat(v, lang, places)
+	default: // text is its own words
 	}
 	return fmt.Sprint(v)
 }

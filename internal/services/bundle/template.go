@@ -142,8 +142,7 @@ var templateLine = regexp.MustCompile(`^(?:html/)?template: ?:?[^:]*:(\d+)(?::\d
 
 func (l *loader) badTemplate(file string, err error) {
 	line, what := 0, err.Error()
-	var he *htmltemplate.Error
-	if errors.As(err, &he) {
+	if he, ok := errors.AsType[*htmltemplate.Error](err); ok {
 		line, what = he.Line, he.Description
 	}
 	if m := templateLine.FindStringSubmatch(err.Error()); m != nil {
@@ -256,9 +255,9 @@ func strangeTag(b []byte) string {
 }
 
 func lineOf(b []byte, s string) int {
-	i := bytes.Index(b, []byte(s))
-	if i < 0 {
+	before, _, ok := bytes.Cut(b, []byte(s))
+	if !ok {
 		return 0
 	}
-	return 1 + bytes.Count(b[:i], []byte("\n"))
+	return 1 + bytes.Count(before, []byte("\n"))
 }

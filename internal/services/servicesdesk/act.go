@@ -135,11 +135,11 @@ func (p *Pages) actDo(w http.ResponseWriter, r *http.Request) error {
 			p.Log.WarnContext(r.Context(), "draft of an opinion was not cleared")
 		}
 	}
-	ui.Flash(w, p.flashKey(v.Procedure, st))
+	ui.Flash(w, p.flashKey(st))
 	return web.SeeOther(w, r, dossierURL(v.Number))
 }
 
-func (p *Pages) flashKey(proc *bundle.Procedure, st bundle.ActionState) string {
+func (p *Pages) flashKey(st bundle.ActionState) string {
 	if key := "desk.flash." + st.Action.Name; p.Messages.Has("vi", key) {
 		return key
 	}
@@ -174,8 +174,9 @@ func (p *Pages) actFailed(w http.ResponseWriter, r *http.Request, form url.Value
 			page.Notices = append(page.Notices, notice)
 		}
 		return p.templates.Render(w, r, web.StatusOf(failed), "act", page)
+	default:
+		return failed
 	}
-	return failed
 }
 
 // changes says who did what since the officer looked.

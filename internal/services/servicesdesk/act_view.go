@@ -246,6 +246,7 @@ func drawField(page *actPage, f *bundle.Field, value string, posted url.Values) 
 		d := &ui.Date3{Name: name, Legend: label, Hint: hint, Optional: f.Optional, Error: bad}
 		d.Day, d.Month, d.Year = ui.ReadDate3(posted, name)
 		return fieldView{Date: d}
+	default: // one line of text
 	}
 	in := &ui.Input{Name: name, Label: label, Hint: hint, Value: value, MaxLength: f.MaxLength, Optional: f.Optional, Error: bad}
 	if f.Widget == bundle.Number || f.Widget == bundle.Money || f.Widget == bundle.Identity {

@@ -220,6 +220,7 @@ func (p *Pages) check(w http.ResponseWriter, r *http.Request) error {
 			}
 		case errs.Internal:
 			return err
+		default: // said on the page, beside the question
 		}
 		lang := pageLang(r)
 		return p.checkAgain(w, r, form, nil, web.StatusOf(err), &ui.Notice{

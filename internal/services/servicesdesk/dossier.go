@@ -2,6 +2,7 @@ package servicesdesk
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,8 +111,8 @@ func (p *Pages) dossierPage(r *http.Request, v *services.DossierView) dossierPag
 	p.fillNotices(&page, v)
 	p.fillAnswers(&page, v)
 	p.fillPapers(&page, v)
-	for i := len(v.Dossier.Checks) - 1; i >= 0; i-- {
-		page.Checks = append(page.Checks, p.checkView(page, v, v.Dossier.Checks[i]))
+	for _, chk := range slices.Backward(v.Dossier.Checks) {
+		page.Checks = append(page.Checks, p.checkView(page, v, chk))
 	}
 	p.fillActions(&page, v)
 	p.fillEvents(&page, v)
@@ -191,9 +192,9 @@ func feeSub(page ui.Page, v *services.DossierView) string {
 
 // officerName finds the name of an account among those who acted.
 func officerName(events []services.Event, account string) string {
-	for i := len(events) - 1; i >= 0; i-- {
-		if events[i].Actor == account && events[i].ActorName != "" {
-			return events[i].ActorName
+	for _, e := range slices.Backward(events) {
+		if e.Actor == account && e.ActorName != "" {
+			return e.ActorName
 		}
 	}
 	return account
@@ -365,9 +366,9 @@ func (p *Pages) fillActions(page *dossierPage, v *services.DossierView) {
 	if v.CanPreview && v.FinishedAt.IsZero() && !v.ReceivedAt.IsZero() {
 		page.PreviewURL = dossierURL(v.Number, "preview")
 	}
-	for i := len(v.Events) - 1; i >= 0; i-- {
-		if ref := v.Events[i].Data.Document; ref != nil {
-			page.Documents = append(page.Documents, documentLink{ID: ref.ID, Kind: ref.Kind, Title: p.docTitle(page.Lang, *ref), URL: dossierURL(v.Number, "documents", ref.ID), At: v.Events[i].At})
+	for _, e := range slices.Backward(v.Events) {
+		if ref := e.Data.Document; ref != nil {
+			page.Documents = append(page.Documents, documentLink{ID: ref.ID, Kind: ref.Kind, Title: p.docTitle(page.Lang, *ref), URL: dossierURL(v.Number, "documents", ref.ID), At: e.At})
 		}
 	}
 }

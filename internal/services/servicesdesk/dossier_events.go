@@ -1,6 +1,7 @@
 package servicesdesk
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 
@@ -12,8 +13,7 @@ import (
 
 // fillEvents tells what happened, newest first, and apart from it who merely read the dossier.
 func (p *Pages) fillEvents(page *dossierPage, v *services.DossierView) {
-	for i := len(v.Events) - 1; i >= 0; i-- {
-		e := v.Events[i]
+	for _, e := range slices.Backward(v.Events) {
 		if e.Type == services.EvOpened {
 			page.Openings = append(page.Openings, i18n.DateTime(e.At)+" · "+e.ActorName)
 			continue

@@ -74,11 +74,12 @@ func newPage(r *http.Request, titleKey string, args ...any) ui.Page {
 }
 
 func dossierURL(number string, more ...string) string {
-	u := "/desk/dossiers/" + url.PathEscape(number)
+	var u strings.Builder
+	u.WriteString("/desk/dossiers/" + url.PathEscape(number))
 	for _, m := range more {
-		u += "/" + url.PathEscape(m)
+		u.WriteString("/" + url.PathEscape(m))
 	}
-	return u
+	return u.String()
 }
 
 // stateTag says a state with the colour of its national code.

@@ -179,8 +179,9 @@ func (p *Pages) answer(page ui.Page, words services.Words, f *bundle.Field, all 
 		})
 	case bundle.FileUpload:
 		return page.T("services.paper.kept")
+	default:
+		return words.Answer(f, v)
 	}
-	return words.Answer(f, v)
 }
 
 func (p *Pages) paperRows(page ui.Page, c *services.CheckView) ui.SummaryList {

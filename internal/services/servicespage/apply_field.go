@@ -1,6 +1,7 @@
 package servicespage
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -114,6 +115,7 @@ func (b *fieldBuilder) note(x *field, source *services.Prefilled) {
 		if x.Input != nil && x.Input.Value == source.Value {
 			x.Input.Source = &ui.Source{Register: name, At: source.At}
 		}
+	default: // the page says once that the register is silent
 	}
 }
 
@@ -152,13 +154,14 @@ func (b *fieldBuilder) field(f *bundle.Field, name string) field {
 	case bundle.Date3:
 		return field{Date: b.date(f, name, label, hint)}
 	case bundle.Address:
-		return field{Address: b.address(f, name, label, hint)}
+		return field{Address: b.address(name, label, hint)}
 	case bundle.FileUpload:
 		return field{File: b.file(f, name, label, hint)}
 	case bundle.Repeat:
 		return field{Repeat: b.repeat(f, name, label, hint)}
+	default:
+		return field{Input: b.input(f, name, label, hint)}
 	}
-	return field{Input: b.input(f, name, label, hint)}
 }
 
 func (b *fieldBuilder) input(f *bundle.Field, name, label, hint string) *ui.Input {
@@ -176,6 +179,7 @@ func (b *fieldBuilder) input(f *bundle.Field, name, label, hint string) *ui.Inpu
 		in.Type, in.Width = "tel", "20"
 	case bundle.Email:
 		in.Type = "email"
+	default: // plain text
 	}
 	return in
 }
@@ -196,7 +200,7 @@ func (b *fieldBuilder) date(f *bundle.Field, name, label, hint string) *ui.Date3
 	return d
 }
 
-func (b *fieldBuilder) address(f *bundle.Field, name, label, hint string) *addressField {
+func (b *fieldBuilder) address(name, label, hint string) *addressField {
 	province := b.values.Get(name + ".province")
 	unit := func(full, en string) string {
 		if b.page.Lang == "en" && en != "" {
@@ -331,9 +335,7 @@ func reshape(f *bundle.Field, values url.Values) bool {
 			delete(values, k)
 		}
 	}
-	for k, vs := range moved {
-		values[k] = vs
-	}
+	maps.Copy(values, moved)
 	return true
 }
 

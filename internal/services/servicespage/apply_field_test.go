@@ -42,7 +42,7 @@ func (s *site) drawn(t *testing.T, values url.Values, problems ui.Problems, big 
 	p := &Pages{Portal: s.portal, Renderer: rd, Places: s.portal.Places, Messages: s.portal.Messages}
 	p.templates, err = rd.Parse(templatesFS, "*.html")
 	must(t, err)
-	r := httptest.NewRequest("GET", "/apply/x/p", nil)
+	r := httptest.NewRequest(http.MethodGet, "/apply/x/p", nil)
 	r = r.WithContext(ui.WithCatalogue(r.Context(), s.portal.Messages))
 	page := applyPageData{Page: ui.NewPage(r, ""), Draft: "x", PageID: "p", Heading: "Trang"}
 	page.Problems = problems

@@ -238,6 +238,7 @@ func (p *Pages) event(page ui.Page, v *services.FilingView, n services.Notice) u
 		if n.Data.Payment != nil {
 			e.Lines = append(e.Lines, i18n.Money(page.Lang, n.Data.Payment.Amount))
 		}
+	default: // the title says it all
 	}
 	if n.Data.LegalBasis != "" {
 		e.Lines = append(e.Lines, page.T("services.event.basis", "basis", n.Data.LegalBasis))

@@ -42,7 +42,7 @@ func TestCrossSite(t *testing.T) {
 	s := newSite(t)
 	s.who = quynh
 	id := s.file()
-	r := httptest.NewRequest("POST", "/filings/"+id+"/withdraw", strings.NewReader("reason=x"))
+	r := httptest.NewRequest(http.MethodPost, "/filings/"+id+"/withdraw", strings.NewReader("reason=x"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
 	if p := s.send(r); p.status != http.StatusForbidden {
@@ -86,7 +86,7 @@ func TestStrangeInput(t *testing.T) {
 	if p := s.post(at+"/copies", "copies", strings.Repeat("9", maxUpload+10)); p.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a huge form = %d; want 413", p.status)
 	}
-	r := httptest.NewRequest("POST", at+"/copies", strings.NewReader(`{"copies":2}`))
+	r := httptest.NewRequest(http.MethodPost, at+"/copies", strings.NewReader(`{"copies":2}`))
 	r.Header.Set("Content-Type", "application/json")
 	if p := s.do(r); p.status != http.StatusBadRequest && p.status != 422 {
 		t.Errorf("a form of another type = %d", p.status)
@@ -137,7 +137,7 @@ func TestPapers(t *testing.T) {
 		})
 	}
 	s.upload(at+"/papers", []string{"stay", "1"}, file{"paper.giay-to-tuy-than", `C:\giấy\Căn cước.pdf`, "text/html", pdf}).to(at + "/papers")
-	page = s.get(at + "/papers").ok().has("Căn cước.pdf")
+	s.get(at + "/papers").ok().has("Căn cước.pdf")
 	s.post(at+"/papers/remove", "sha", sha(pdf)).to(at + "/papers")
 	s.get(at + "/papers").ok().hasNot("Căn cước.pdf")
 

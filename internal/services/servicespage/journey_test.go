@@ -149,7 +149,7 @@ func (s *site) follow(id string, say func(p page, vi, en string) page) {
 		t.Error("the page does not wait for the bank")
 	}
 	s.post(at + "/pay").to("https://bank.test/pay?ref=" + ref) // the same order, not a second one
-	r := httptest.NewRequest("POST", "/payments/notice", strings.NewReader("sig=good&state=confirmed&ref="+ref))
+	r := httptest.NewRequest(http.MethodPost, "/payments/notice", strings.NewReader("sig=good&state=confirmed&ref="+ref))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
 	if p := s.send(r); p.status != 200 || !strings.Contains(p.body, `"RspCode":"00"`) {

@@ -120,8 +120,9 @@ func problemOf(field string, err error) (ui.Problem, bool) {
 	case errs.Invalid, errs.TooLarge, errs.Conflict:
 		key, args := errs.KeyOf(err)
 		return ui.Problem{Field: field, Key: key, Args: args}, true
+	default:
+		return ui.Problem{}, false
 	}
-	return ui.Problem{}, false
 }
 
 // instant says "17:30, thứ Hai, 23/11/2026".

@@ -163,7 +163,7 @@ func (s *site) send(r *http.Request) page {
 
 func (s *site) get(path string) page {
 	s.t.Helper()
-	return s.do(httptest.NewRequest("GET", path, nil))
+	return s.do(httptest.NewRequest(http.MethodGet, path, nil))
 }
 
 func (s *site) post(path string, pairs ...string) page {
@@ -172,7 +172,7 @@ func (s *site) post(path string, pairs ...string) page {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		form.Add(pairs[i], pairs[i+1])
 	}
-	r := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return s.do(r)
 }
@@ -196,7 +196,7 @@ func (s *site) upload(path string, fields []string, files ...file) page {
 		must(s.t, err)
 	}
 	must(s.t, w.Close())
-	r := httptest.NewRequest("POST", path, &buf)
+	r := httptest.NewRequest(http.MethodPost, path, &buf)
 	r.Header.Set("Content-Type", w.FormDataContentType())
 	return s.do(r)
 }

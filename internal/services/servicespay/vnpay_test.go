@@ -82,7 +82,7 @@ func TestAgainstTheGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.Get(to) //nolint:noctx // a test
+	res, err := http.Get(to)
 	if err != nil {
 		t.Fatal(err)
 	}

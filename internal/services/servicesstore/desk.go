@@ -235,7 +235,7 @@ func where(f services.Filter) (text string, args []any) {
 	if f.Assignee != "" {
 		add("assignee = %s", f.Assignee)
 	}
-	for _, word := range strings.Fields(i18n.Fold(f.Query)) {
+	for word := range strings.FieldsSeq(i18n.Fold(f.Query)) {
 		add("search_fold LIKE %s ESCAPE '!'", "%"+strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(word)+"%")
 	}
 	if len(cond) == 0 {
