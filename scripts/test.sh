@@ -88,9 +88,9 @@ stage_lint() {
   local bad=0 diff
   diff=$(.cache/bin/golangci-lint fmt --diff ./... 2>&1) || true
   if [ -n "$diff" ]; then printf '%s\n' "$diff" | head -200; echo "format: run make fmt"; bad=1; fi
-  .cache/bin/golangci-lint run --max-issues-per-linter 0 --max-same-issues 0 ./... || bad=1
+  .cache/bin/golangci-lint run --allow-parallel-runners --max-issues-per-linter 0 --max-same-issues 0 ./... || bad=1
   go vet ./... || bad=1
-  (cd e2e && ../.cache/bin/golangci-lint run --config ../.golangci.yml --max-same-issues 0 ./... && go vet ./...) || bad=1
+  (cd e2e && ../.cache/bin/golangci-lint run --allow-parallel-runners --config ../.golangci.yml --max-same-issues 0 ./... && go vet ./...) || bad=1
   return $bad
 }
 
