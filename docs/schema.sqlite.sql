@@ -1,0 +1,498 @@
+-- The schema after all migrations on sqlite. Written by internal/archtest with -update; do not edit.
+
+CREATE TABLE audit_act (
+	id TEXT NOT NULL PRIMARY KEY,
+	seq BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	actor TEXT NOT NULL,
+	action TEXT NOT NULL,
+	object TEXT NOT NULL
+	);
+CREATE INDEX audit_act_object ON audit_act (object, at);
+
+CREATE TABLE audit_counter (
+	name TEXT NOT NULL PRIMARY KEY,
+	value BIGINT NOT NULL
+	);
+
+CREATE TABLE audit_head (
+	epoch BIGINT NOT NULL,
+	tag BLOB NOT NULL,
+	head BLOB NOT NULL,
+	lines BIGINT NOT NULL,
+	PRIMARY KEY (epoch, tag)
+	);
+
+CREATE TABLE audit_leaf (
+	seq BIGINT NOT NULL PRIMARY KEY,
+	leaf BLOB NOT NULL,
+	salt BLOB NOT NULL,
+	record BLOB NOT NULL,
+	log_index BIGINT NOT NULL
+	);
+CREATE INDEX audit_leaf_log_index ON audit_leaf (log_index);
+
+CREATE TABLE audit_line (
+	seq BIGINT NOT NULL PRIMARY KEY,
+	subject_id TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	epoch BIGINT NOT NULL,
+	hidden_until BIGINT NOT NULL
+	);
+CREATE INDEX audit_line_subject ON audit_line (subject_id, at, seq);
+
+CREATE TABLE directory_document (
+	version BIGINT PRIMARY KEY,
+	hash TEXT NOT NULL,
+	envelope BLOB NOT NULL,
+	issued_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL
+	);
+
+CREATE TABLE directory_lock (
+	id BIGINT PRIMARY KEY,
+	changes BIGINT NOT NULL
+	);
+
+CREATE TABLE directory_member (
+	id TEXT PRIMARY KEY,
+	body TEXT NOT NULL
+	);
+
+CREATE TABLE directory_node (
+	id TEXT PRIMARY KEY,
+	body TEXT NOT NULL,
+	certificate TEXT NOT NULL,
+	not_after BIGINT NOT NULL,
+	joined_at BIGINT NOT NULL,
+	last_seen BIGINT NOT NULL,
+	published_at BIGINT NOT NULL
+	);
+
+CREATE TABLE directory_revocation (
+	key_id TEXT PRIMARY KEY,
+	node TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	revoked_at BIGINT NOT NULL
+	);
+
+CREATE TABLE directory_service (
+	id TEXT PRIMARY KEY,
+	body TEXT NOT NULL
+	);
+
+CREATE TABLE directory_token (
+	id TEXT PRIMARY KEY,
+	member TEXT NOT NULL,
+	node TEXT NOT NULL,
+	public_key TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL,
+	used_at BIGINT NOT NULL,
+	tls_key_id TEXT NOT NULL,
+	signing_key_id TEXT NOT NULL
+	);
+
+CREATE TABLE exchange_apikey (
+	id TEXT PRIMARY KEY,
+	hash TEXT NOT NULL UNIQUE,
+	subsystem TEXT NOT NULL,
+	label TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL,
+	revoked_at BIGINT NOT NULL
+	);
+
+CREATE TABLE exchange_message (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	role TEXT NOT NULL,
+	request_id TEXT NOT NULL,
+	exchange_id TEXT NOT NULL,
+	client TEXT NOT NULL,
+	service TEXT NOT NULL,
+	method TEXT NOT NULL,
+	path TEXT NOT NULL,
+	status BIGINT NOT NULL,
+	outcome TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	duration BIGINT NOT NULL,
+	request_index BIGINT NOT NULL,
+	response_index BIGINT NOT NULL,
+	request_size BIGINT NOT NULL,
+	response_size BIGINT NOT NULL,
+	activity TEXT NOT NULL,
+	dossier TEXT NOT NULL,
+	UNIQUE (role, request_id)
+	);
+CREATE INDEX exchange_message_at ON exchange_message (at);
+CREATE INDEX exchange_message_exchange ON exchange_message (exchange_id);
+
+CREATE TABLE identity_login_event (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	at BIGINT NOT NULL,
+	event TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	session_id TEXT NOT NULL,
+	issuer TEXT NOT NULL,
+	device TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	request_id TEXT NOT NULL
+	);
+CREATE INDEX identity_login_event_subject ON identity_login_event (kind, subject, seq);
+
+CREATE TABLE identity_officer (
+	account TEXT NOT NULL PRIMARY KEY,
+	name TEXT NOT NULL,
+	title TEXT NOT NULL,
+	agency TEXT NOT NULL,
+	roles TEXT NOT NULL,
+	valid_from BIGINT NOT NULL,
+	valid_to BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL
+	);
+
+CREATE TABLE identity_session (
+	token_hash BLOB NOT NULL PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,
+	kind TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	name TEXT NOT NULL,
+	agency TEXT NOT NULL,
+	roles TEXT NOT NULL,
+	level BIGINT NOT NULL,
+	issuer TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	last_seen BIGINT NOT NULL,
+	idle_until BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	revoked_at BIGINT NOT NULL,
+	device TEXT NOT NULL,
+	agent_hash BLOB NOT NULL
+	);
+CREATE INDEX identity_session_idle ON identity_session (idle_until);
+CREATE INDEX identity_session_subject ON identity_session (kind, subject, last_seen);
+
+CREATE TABLE outbox_message (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	id TEXT NOT NULL UNIQUE,
+	topic TEXT NOT NULL,
+	order_key TEXT NOT NULL,
+	payload BLOB NOT NULL,
+	state TEXT NOT NULL,
+	attempts BIGINT NOT NULL,
+	added_at BIGINT NOT NULL,
+	due_at BIGINT NOT NULL,
+	last_error TEXT NOT NULL,
+	owner TEXT NOT NULL
+	);
+CREATE INDEX outbox_message_due ON outbox_message (state, due_at);
+CREATE INDEX outbox_message_order ON outbox_message (topic, order_key, seq) WHERE state <> 'done';
+
+CREATE TABLE oversight_cursor (
+	agency       TEXT NOT NULL PRIMARY KEY,
+	last_seq     BIGINT NOT NULL,
+	last_ok      BIGINT NOT NULL,
+	failed_since BIGINT NOT NULL,
+	error_key    TEXT NOT NULL
+	);
+
+CREATE TABLE oversight_dossier (
+	agency         TEXT NOT NULL,
+	dossier        TEXT NOT NULL,
+	unit           TEXT NOT NULL,
+	procedure_code TEXT NOT NULL,
+	mode           TEXT NOT NULL,
+	channel        TEXT NOT NULL,
+	state          TEXT NOT NULL,
+	national       BIGINT NOT NULL,
+	submitted_at   BIGINT NOT NULL,
+	received_at    BIGINT NOT NULL,
+	due_at         BIGINT NOT NULL,
+	due_end        BIGINT NOT NULL,
+	finished_at    BIGINT NOT NULL,
+	finished_week  BIGINT NOT NULL,
+	paused_since   BIGINT NOT NULL,
+	outcome        TEXT NOT NULL,
+	punctual       TEXT NOT NULL,
+	supplements    BIGINT NOT NULL,
+	again_at       BIGINT NOT NULL,
+	extensions     BIGINT NOT NULL,
+	stars          BIGINT NOT NULL,
+	fee_total      BIGINT NOT NULL,
+	fee_paid       BIGINT NOT NULL,
+	last_seq       BIGINT NOT NULL,
+	PRIMARY KEY (agency, dossier)
+	);
+CREATE INDEX oversight_dossier_again ON oversight_dossier (again_at, agency, procedure_code);
+CREATE INDEX oversight_dossier_finished ON oversight_dossier (finished_at, agency, procedure_code, outcome, punctual, stars, finished_week);
+CREATE INDEX oversight_dossier_open ON oversight_dossier (outcome, agency, procedure_code, received_at, due_end, paused_since);
+CREATE INDEX oversight_dossier_received ON oversight_dossier (received_at, agency, procedure_code, channel);
+
+CREATE TABLE oversight_fact (
+	agency    TEXT NOT NULL,
+	seq       BIGINT NOT NULL,
+	at        BIGINT NOT NULL,
+	kind      TEXT NOT NULL,
+	dossier   TEXT NOT NULL,
+	unit      TEXT NOT NULL,
+	procedure_code TEXT NOT NULL,
+	mode      TEXT NOT NULL,
+	state     TEXT NOT NULL,
+	national  BIGINT NOT NULL,
+	channel   TEXT NOT NULL,
+	due       BIGINT NOT NULL,
+	stars     BIGINT NOT NULL,
+	final     BIGINT NOT NULL,
+	paused    BIGINT NOT NULL,
+	fee_total BIGINT NOT NULL,
+	fee_paid  BIGINT NOT NULL,
+	PRIMARY KEY (agency, seq)
+	);
+CREATE INDEX oversight_fact_dossier ON oversight_fact (agency, dossier, seq);
+CREATE INDEX oversight_fact_kind ON oversight_fact (kind, at);
+
+CREATE TABLE oversight_offer (
+	agency         TEXT NOT NULL,
+	procedure_code TEXT NOT NULL,
+	version        TEXT NOT NULL,
+	mode           TEXT NOT NULL,
+	offices        BIGINT NOT NULL,
+	PRIMARY KEY (agency, procedure_code)
+	);
+
+CREATE TABLE registers_alias (
+	register   TEXT NOT NULL,
+	name       TEXT NOT NULL,
+	value      TEXT NOT NULL,
+	record_key TEXT NOT NULL,
+	PRIMARY KEY (register, name, value, record_key)
+	);
+CREATE INDEX registers_alias_key ON registers_alias (register, record_key);
+
+CREATE TABLE registers_blob (
+	register TEXT NOT NULL,
+	hash     TEXT NOT NULL,
+	seed     BLOB NOT NULL,
+	body     BLOB NOT NULL,
+	PRIMARY KEY (register, hash)
+	);
+
+CREATE TABLE registers_entry (
+	register   TEXT NOT NULL,
+	n          BIGINT NOT NULL,
+	at         BIGINT NOT NULL,
+	record_key TEXT NOT NULL,
+	hash       TEXT NOT NULL,
+	valid_from TEXT NOT NULL,
+	basis      TEXT NOT NULL,
+	PRIMARY KEY (register, n)
+	);
+CREATE INDEX registers_entry_key ON registers_entry (register, record_key, n);
+
+CREATE TABLE registers_head (
+	register TEXT NOT NULL PRIMARY KEY,
+	last_n   BIGINT NOT NULL
+	);
+
+CREATE TABLE registers_read (
+	register  TEXT NOT NULL,
+	day       TEXT NOT NULL,
+	subsystem TEXT NOT NULL,
+	activity  TEXT NOT NULL,
+	kind      TEXT NOT NULL,
+	delivered BIGINT NOT NULL,
+	missed    BIGINT NOT NULL,
+	PRIMARY KEY (register, day, subsystem, activity, kind)
+	);
+
+CREATE TABLE registers_record (
+	register   TEXT NOT NULL,
+	record_key TEXT NOT NULL,
+	n          BIGINT NOT NULL,
+	hash       TEXT NOT NULL,
+	PRIMARY KEY (register, record_key)
+	);
+
+CREATE TABLE registers_search (
+	register   TEXT NOT NULL,
+	born       TEXT NOT NULL,
+	province   TEXT NOT NULL,
+	record_key TEXT NOT NULL,
+	name_fold  TEXT NOT NULL,
+	year       BIGINT NOT NULL,
+	PRIMARY KEY (register, born, province, record_key, name_fold)
+	);
+CREATE INDEX registers_search_key ON registers_search (register, record_key);
+CREATE INDEX registers_search_year ON registers_search (register, year, province);
+
+CREATE TABLE services_blob (
+	sha256 TEXT PRIMARY KEY,
+	media TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	content BLOB NOT NULL,
+	stored_at BIGINT NOT NULL
+	);
+
+CREATE TABLE services_counter (
+	agency TEXT NOT NULL,
+	day TEXT NOT NULL,
+	n BIGINT NOT NULL,
+	PRIMARY KEY (agency, day)
+	);
+
+CREATE TABLE services_dossier (
+	id TEXT PRIMARY KEY,
+	number TEXT NOT NULL UNIQUE,
+	filing_id TEXT NOT NULL UNIQUE,
+	procedure TEXT NOT NULL,
+	version_hash TEXT NOT NULL,
+	case_id TEXT NOT NULL,
+	received_agency TEXT NOT NULL,
+	competent_agency TEXT NOT NULL,
+	current_agency TEXT NOT NULL,
+	channel TEXT NOT NULL,
+	applicant_id TEXT NOT NULL,
+	applicant_name TEXT NOT NULL,
+	search_fold TEXT NOT NULL,
+	submission BLOB NOT NULL,
+	state TEXT NOT NULL,
+	finance TEXT NOT NULL,
+	digitisation TEXT NOT NULL,
+	delivery TEXT NOT NULL,
+	assignee TEXT NOT NULL,
+	submitted_at BIGINT NOT NULL,
+	received_at BIGINT NOT NULL,
+	due_at BIGINT NOT NULL,
+	paused_since BIGINT NOT NULL,
+	finished_at BIGINT NOT NULL,
+	returned_at BIGINT NOT NULL,
+	final BOOLEAN NOT NULL,
+	row_version BIGINT NOT NULL
+	);
+CREATE INDEX services_dossier_applicant ON services_dossier (applicant_id, procedure, submitted_at);
+CREATE INDEX services_dossier_due ON services_dossier (final, due_at);
+CREATE INDEX services_dossier_work ON services_dossier (current_agency, state, due_at, id);
+
+CREATE TABLE services_dossier_event (
+	dossier_id TEXT NOT NULL,
+	seq BIGINT NOT NULL,
+	type TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	body BLOB NOT NULL,
+	prev_hash TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	PRIMARY KEY (dossier_id, seq)
+	);
+CREATE TRIGGER services_dossier_event_no_delete BEFORE DELETE ON services_dossier_event
+	BEGIN SELECT RAISE(ABORT, 'services_dossier_event is append-only'); END;
+CREATE TRIGGER services_dossier_event_no_update BEFORE UPDATE ON services_dossier_event
+	BEGIN SELECT RAISE(ABORT, 'services_dossier_event is append-only'); END;
+
+CREATE TABLE services_draft (
+	id TEXT PRIMARY KEY,
+	owner TEXT NOT NULL,
+	procedure TEXT NOT NULL,
+	version_hash TEXT NOT NULL,
+	unit TEXT NOT NULL,
+	body BLOB NOT NULL,
+	created_at BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL,
+	row_version BIGINT NOT NULL
+	);
+CREATE INDEX services_draft_owner ON services_draft (owner, updated_at);
+
+CREATE TABLE services_fact (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	at BIGINT NOT NULL,
+	body BLOB NOT NULL
+	);
+
+CREATE TABLE services_filing (
+	id TEXT PRIMARY KEY,
+	owner TEXT NOT NULL,
+	procedure TEXT NOT NULL,
+	version_hash TEXT NOT NULL,
+	agency TEXT NOT NULL,
+	unit TEXT NOT NULL,
+	number TEXT NOT NULL,
+	state TEXT NOT NULL,
+	sync TEXT NOT NULL,
+	sync_error TEXT NOT NULL,
+	submission BLOB NOT NULL,
+	summary BLOB NOT NULL,
+	submitted_at BIGINT NOT NULL,
+	due_at BIGINT NOT NULL,
+	last_seq BIGINT NOT NULL,
+	row_version BIGINT NOT NULL
+	);
+CREATE INDEX services_filing_number ON services_filing (number);
+CREATE INDEX services_filing_owner ON services_filing (owner, submitted_at);
+
+CREATE TABLE services_filing_event (
+	filing_id TEXT NOT NULL,
+	seq BIGINT NOT NULL,
+	body BLOB NOT NULL,
+	PRIMARY KEY (filing_id, seq)
+	);
+
+CREATE TABLE services_inbox (
+	message_id TEXT PRIMARY KEY,
+	at BIGINT NOT NULL
+	);
+
+CREATE TABLE services_offer (
+	procedure TEXT NOT NULL,
+	agency TEXT NOT NULL,
+	unit TEXT NOT NULL,
+	unit_name TEXT NOT NULL,
+	province TEXT NOT NULL,
+	version_hash TEXT NOT NULL,
+	version TEXT NOT NULL,
+	mode TEXT NOT NULL,
+	seen_at BIGINT NOT NULL,
+	PRIMARY KEY (procedure, unit)
+	);
+
+CREATE TABLE services_opinion (
+	dossier_id TEXT NOT NULL,
+	officer TEXT NOT NULL,
+	text TEXT NOT NULL,
+	saved_at BIGINT NOT NULL,
+	PRIMARY KEY (dossier_id, officer)
+	);
+
+CREATE TABLE services_payment (
+	reference TEXT PRIMARY KEY,
+	filing_id TEXT NOT NULL,
+	amount BIGINT NOT NULL,
+	state TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	updated_at BIGINT NOT NULL,
+	row_version BIGINT NOT NULL
+	);
+CREATE INDEX services_payment_filing ON services_payment (filing_id, created_at);
+
+CREATE TABLE services_payment_event (
+	reference TEXT NOT NULL,
+	seq BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	kind TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	PRIMARY KEY (reference, seq)
+	);
+
+CREATE TABLE services_procedure (
+	code TEXT NOT NULL,
+	hash TEXT NOT NULL,
+	version TEXT NOT NULL,
+	bundle BLOB NOT NULL,
+	published_at BIGINT NOT NULL,
+	published_by TEXT NOT NULL,
+	current BOOLEAN NOT NULL,
+	PRIMARY KEY (code, hash)
+	);
+
+CREATE TABLE storage_migration (
+	module TEXT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL, PRIMARY KEY (module, name));
