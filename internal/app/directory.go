@@ -302,8 +302,8 @@ func (n *Node) acceptPeer(leaf *x509.Certificate) error {
 
 func replaceFile(path string, content []byte) error {
 	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, content, 0o600); err != nil {
+	if err := os.WriteFile(tmp, content, 0o600); err != nil { //nolint:gosec // a file of the node
 		return err
 	}
-	return os.Rename(tmp, path) //nolint:gosec // a file of the node
+	return os.Rename(tmp, path)
 }

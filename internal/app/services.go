@@ -42,7 +42,7 @@ func (n *Node) startServices(ctx context.Context) error {
 		return err
 	}
 	if n.cfg.Desk.Enabled {
-		if err := n.startDesk(store); err != nil {
+		if err := n.startDesk(store); err != nil { //nolint:contextcheck // names are looked up while serving, after this context
 			return err
 		}
 	}

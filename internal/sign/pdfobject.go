@@ -169,7 +169,7 @@ func (l *pdfLexer) number() (any, error) {
 	}
 	num, err := strconv.Atoi(w)
 	if err != nil || num < 0 {
-		return pdfRaw(w), nil
+		return pdfRaw(w), nil //nolint:nilerr // a number, but none that begins a reference
 	}
 	save := l.pos
 	if gen, ok := l.int(); ok && l.keyword("R") {

@@ -450,7 +450,7 @@ func TestTamperedTokens(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.tamper = changeToken(t, tt.change)
+			w.tamper = changeToken(t, tt.change) //nolint:bodyclose // a change of a response, not a response
 			if a := w.get(w.authorizeAt("citizen", "/my", "an")); a.status != http.StatusForbidden {
 				t.Errorf("answer = %d %s; want 403", a.status, a.location)
 			}
