@@ -123,9 +123,11 @@ func (p *Pages) reason(lang string, r bundle.Reason) string {
 	return p.Messages.T(lang, r.Key, r.Args...)
 }
 
-// registerName names the register of "population/person" or "population/person#fullName".
+// registerName names the register of "population/person" or "population/person#fullName"; "profile#phone" is an
+// earlier filing of the same person.
 func (p *Pages) registerName(lang, service string) string {
 	name, _, _ := strings.Cut(service, "/")
+	name, _, _ = strings.Cut(name, "#")
 	if key := "desk.register." + name; p.Messages.Has("vi", key) {
 		return p.Messages.T(lang, key)
 	}

@@ -156,24 +156,28 @@ func (p *Pages) fillCounters(page *worklistPage, c services.Counters, q workQuer
 	open := 0
 	var states []*bundle.State
 	seen := map[string]bool{}
+	words := map[string]string{} // by state: what every procedure calls it, else its national name
 	for _, proc := range p.Desk.Library.All() {
 		for i := range proc.Flow.States {
-			if s := &proc.Flow.States[i]; !seen[s.Name] {
-				seen[s.Name] = true
+			s := &proc.Flow.States[i]
+			if name := s.Phase.In(page.Lang); !seen[s.Name] {
+				seen[s.Name], words[s.Name] = true, name
 				states = append(states, s)
+			} else if words[s.Name] != name {
+				words[s.Name] = page.T("services.national." + strconv.Itoa(s.National))
 			}
 		}
 	}
 	sort.SliceStable(states, func(i, j int) bool { return states[i].National < states[j].National })
 	for name := range c.ByState { // states that only older versions of a procedure know
 		if !seen[name] {
-			states = append(states, &bundle.State{Name: name, Phase: map[string]string{"vi": name}})
+			states, words[name] = append(states, &bundle.State{Name: name}), name
 		}
 	}
 	page.States.Title, page.Ended.Title = page.T("desk.counters.states"), page.T("desk.counters.ended")
 	for _, s := range states {
 		n := c.ByState[s.Name]
-		item := ui.Counter{Text: s.Phase.In(page.Lang), Count: n, URL: q.only("state", s.Name), Current: q.state == s.Name}
+		item := ui.Counter{Text: words[s.Name], Count: n, URL: q.only("state", s.Name), Current: q.state == s.Name}
 		if s.Final {
 			page.Ended.Items = append(page.Ended.Items, item)
 			continue
