@@ -382,17 +382,32 @@ func (c *Config) Subsystem(code string) orgcode.Subsystem {
 // database address is masked.
 func (c *Config) Print() string {
 	masked := *c
-	if u, err := url.Parse(c.DB); err == nil && u.User != nil {
-		if _, has := u.User.Password(); has {
-			u.User = url.UserPassword(u.User.Username(), "xxxxx")
-			masked.DB = u.String()
-		}
-	}
+	masked.DB = maskPassword(c.DB)
 	var b bytes.Buffer
 	if err := toml.NewEncoder(&b).Encode(masked); err != nil {
 		return err.Error()
 	}
 	return b.String()
+}
+
+// maskPassword hides what is secret in the address of a database, in whichever of its two places a password stands.
+func maskPassword(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "xxxxx"
+	}
+	if _, has := u.User.Password(); has {
+		u.User = url.UserPassword(u.User.Username(), "xxxxx")
+	}
+	if q := u.Query(); q.Has("password") || q.Has("sslpassword") {
+		for _, name := range []string{"password", "sslpassword"} {
+			if q.Has(name) {
+				q.Set(name, "xxxxx")
+			}
+		}
+		u.RawQuery = q.Encode()
+	}
+	return u.String()
 }
 
 func readSecret(path string) (string, error) {
