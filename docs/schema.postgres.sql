@@ -212,11 +212,85 @@ CREATE TABLE outbox_message (
 	added_at bigint NOT NULL,
 	due_at bigint NOT NULL,
 	last_error text NOT NULL,
+	owner text NOT NULL,
 	CONSTRAINT outbox_message_id_key UNIQUE (id),
 	CONSTRAINT outbox_message_pkey PRIMARY KEY (seq)
 );
 CREATE INDEX outbox_message_due ON outbox_message USING btree (state, due_at);
 CREATE INDEX outbox_message_order ON outbox_message USING btree (topic, order_key, seq) WHERE (state <> 'done'::text);
+
+CREATE TABLE oversight_cursor (
+	agency text NOT NULL,
+	last_seq bigint NOT NULL,
+	last_ok bigint NOT NULL,
+	failed_since bigint NOT NULL,
+	error_key text NOT NULL,
+	CONSTRAINT oversight_cursor_pkey PRIMARY KEY (agency)
+);
+
+CREATE TABLE oversight_dossier (
+	agency text NOT NULL,
+	dossier text NOT NULL,
+	unit text NOT NULL,
+	procedure_code text NOT NULL,
+	mode text NOT NULL,
+	channel text NOT NULL,
+	state text NOT NULL,
+	national bigint NOT NULL,
+	submitted_at bigint NOT NULL,
+	received_at bigint NOT NULL,
+	due_at bigint NOT NULL,
+	due_end bigint NOT NULL,
+	finished_at bigint NOT NULL,
+	finished_week bigint NOT NULL,
+	paused_since bigint NOT NULL,
+	outcome text NOT NULL,
+	punctual text NOT NULL,
+	supplements bigint NOT NULL,
+	again_at bigint NOT NULL,
+	extensions bigint NOT NULL,
+	stars bigint NOT NULL,
+	fee_total bigint NOT NULL,
+	fee_paid bigint NOT NULL,
+	last_seq bigint NOT NULL,
+	CONSTRAINT oversight_dossier_pkey PRIMARY KEY (agency, dossier)
+);
+CREATE INDEX oversight_dossier_again ON oversight_dossier USING btree (again_at, agency, procedure_code);
+CREATE INDEX oversight_dossier_finished ON oversight_dossier USING btree (finished_at, agency, procedure_code, outcome, punctual, stars, finished_week);
+CREATE INDEX oversight_dossier_open ON oversight_dossier USING btree (outcome, agency, procedure_code, received_at, due_end, paused_since);
+CREATE INDEX oversight_dossier_received ON oversight_dossier USING btree (received_at, agency, procedure_code, channel);
+
+CREATE TABLE oversight_fact (
+	agency text NOT NULL,
+	seq bigint NOT NULL,
+	at bigint NOT NULL,
+	kind text NOT NULL,
+	dossier text NOT NULL,
+	unit text NOT NULL,
+	procedure_code text NOT NULL,
+	mode text NOT NULL,
+	state text NOT NULL,
+	national bigint NOT NULL,
+	channel text NOT NULL,
+	due bigint NOT NULL,
+	stars bigint NOT NULL,
+	final bigint NOT NULL,
+	paused bigint NOT NULL,
+	fee_total bigint NOT NULL,
+	fee_paid bigint NOT NULL,
+	CONSTRAINT oversight_fact_pkey PRIMARY KEY (agency, seq)
+);
+CREATE INDEX oversight_fact_dossier ON oversight_fact USING btree (agency, dossier, seq);
+CREATE INDEX oversight_fact_kind ON oversight_fact USING btree (kind, at);
+
+CREATE TABLE oversight_offer (
+	agency text NOT NULL,
+	procedure_code text NOT NULL,
+	version text NOT NULL,
+	mode text NOT NULL,
+	offices bigint NOT NULL,
+	CONSTRAINT oversight_offer_pkey PRIMARY KEY (agency, procedure_code)
+);
 
 CREATE TABLE registers_alias (
 	register text NOT NULL,

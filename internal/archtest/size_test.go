@@ -48,9 +48,16 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestNoSkips allows a test to skip itself only where the same function makes it fatal in CI: nothing is passed
-// over unseen there.
+// TestNoSkips allows a test to skip itself only where the same function makes it fatal in CI, or when -short was
+// asked for, which our scripts never do: nothing is passed over unseen there.
 func TestNoSkips(t *testing.T) {
+	for _, p := range files(t, func(p string) bool {
+		return p == "Makefile" || strings.HasPrefix(p, ".ci/") || strings.HasPrefix(p, "scripts/") && strings.HasSuffix(p, ".sh")
+	}) {
+		if slices.Contains(strings.Fields(read(t, p)), "-short") {
+			t.Errorf("%s runs tests with -short", p)
+		}
+	}
 	for _, f := range goFiles(t) {
 		for _, d := range f.ast.Decls {
 			fn, ok := d.(*ast.FuncDecl)
@@ -71,7 +78,7 @@ func TestNoSkips(t *testing.T) {
 				if x, ok := sel.X.(*ast.Ident); !ok || (x.Name != "t" && x.Name != "tb" && x.Name != "b") || isRapid(fn, x.Name) {
 					return true
 				}
-				if !strings.Contains(body, `os.Getenv("CI")`) {
+				if !strings.Contains(body, `os.Getenv("CI")`) && !strings.Contains(body, "if testing.Short() {\n\t\tt.Skip(") {
 					t.Errorf("%s: %s skips a test without failing in CI", f.at(call.Pos()), fn.Name.Name)
 				}
 				return true
