@@ -180,7 +180,7 @@ func (d *Desk) checkSubmission(ctx context.Context, sub *Submission) (*bundle.Pr
 	sub.Case = c.ID
 	if form := proc.Form(c); form != nil {
 		if bad := form.Validate(facts); len(bad) > 0 {
-			return nil, Office{}, errs.E(errs.Invalid, bad[0].Key, fmt.Errorf("answer %s", bad[0].Ptr), bad[0].Args...)
+			return nil, Office{}, errs.E(errs.Invalid, bad[0].Key, fmt.Errorf("answer %s", bad[0].Ptr), bad[0].ArgsIn(reqctx.Lang(ctx))...)
 		}
 	}
 	if err := d.checkPapers(ctx, proc, c, facts, sub); err != nil {

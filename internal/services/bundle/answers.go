@@ -155,27 +155,42 @@ func (a *Answers) UnmarshalJSON(b []byte) error {
 	if err := dec.Decode(&m); err != nil {
 		return err
 	}
-	plain, _ := plainNumbers(m).(map[string]any)
-	*a = Answers(plain)
+	if err := plainNumbers(m); err != nil {
+		return err
+	}
+	*a = Answers(m)
 	return nil
 }
 
-func plainNumbers(v any) any {
+// plainNumbers replaces the numbers in an object. One that no float holds is refused: it could not be stored again.
+func plainNumbers(m map[string]any) error {
+	for k, x := range m {
+		plain, err := plainNumber(x)
+		if err != nil {
+			return err
+		}
+		m[k] = plain
+	}
+	return nil
+}
+
+func plainNumber(v any) (any, error) {
 	switch v := v.(type) {
 	case map[string]any:
-		for k, x := range v {
-			v[k] = plainNumbers(x)
-		}
+		return v, plainNumbers(v)
 	case []any:
 		for i, x := range v {
-			v[i] = plainNumbers(x)
+			plain, err := plainNumber(x)
+			if err != nil {
+				return nil, err
+			}
+			v[i] = plain
 		}
 	case json.Number:
 		if n, err := v.Int64(); err == nil {
-			return n
+			return n, nil
 		}
-		f, _ := v.Float64()
-		return f
+		return v.Float64()
 	}
-	return v
+	return v, nil
 }

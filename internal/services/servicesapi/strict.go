@@ -24,7 +24,7 @@ func strict(body []byte) error {
 	var open []level
 	for {
 		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && len(open) == 0 {
 			return nil
 		}
 		if err != nil {

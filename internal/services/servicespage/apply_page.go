@@ -1,6 +1,7 @@
 package servicespage
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -54,9 +55,7 @@ func (p *Pages) applyPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	values := url.Values{}
 	for _, f := range pg.Fields {
-		for k, vs := range f.Controls(v.Draft.Body.Answers) {
-			values[k] = vs
-		}
+		maps.Copy(values, f.Controls(v.Draft.Body.Answers))
 	}
 	page := p.questionPage(r, &v, pg, values, nil)
 	page.Return = returnTo(web.Query(r))
@@ -72,7 +71,11 @@ func returnTo(values url.Values) string {
 
 // applyPageSave keeps the answers of a page, or reloads it for a province, or for one more or one less entry.
 func (p *Pages) applyPageSave(w http.ResponseWriter, r *http.Request) error {
-	form, files, err := web.ReadUpload(w, r, maxUpload)
+	limit := int64(maxForm)
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") { // pages with a file among their questions
+		limit = maxUpload
+	}
+	form, files, err := web.ReadUpload(w, r, limit)
 	if err != nil {
 		return err
 	}
@@ -166,6 +169,7 @@ func reload(pg *bundle.Page, values url.Values) bool {
 			}
 		case bundle.Repeat:
 			again = reshape(f, values) || again
+		default: // no steps of its own
 		}
 	}
 	return again
