@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,8 @@ func (tab *Tab) must(kind, name string) chromedp.JSPath {
 func (tab *Tab) Fill(label, value string) {
 	tab.t.Helper()
 	sel := tab.must("field", label)
-	tab.do(chromedp.Clear(sel), chromedp.SendKeys(sel, value))
+	Value[bool](tab, "("+string(sel)+").value = '', true") // chromedp.Clear fails on an empty text area
+	tab.do(chromedp.SendKeys(sel, value))
 }
 
 // FillCSS is [Tab.Fill] for a field by CSS selector, where one label serves several fields.
@@ -98,11 +100,17 @@ func (tab *Tab) Follow(link string) {
 
 func (tab *Tab) leave(kind, name string) {
 	tab.t.Helper()
-	sel := tab.must(kind, name)
+	tab.arrive(chromedp.Click(tab.must(kind, name)))
+}
+
+// arrive does something that leads to another page, and waits for that.
+func (tab *Tab) arrive(step chromedp.Action[chromedp.Void]) {
+	tab.t.Helper()
+	from := tab.URL()
 	ctx, cancel := context.WithTimeout(tab.ctx, stepLimit)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(sel)); err != nil {
-		tab.t.Fatalf("%s %q on %s: %v", kind, name, tab.URL(), err)
+	if _, err := chromedp.RunResponse(ctx, step); err != nil {
+		tab.t.Fatalf("no page came after %s: %v", from, err)
 	}
 }
 
@@ -137,30 +145,67 @@ func (tab *Tab) Attr(css, name string) string {
 // Download fetches an address with the tab's cookies, as saving a link would, and fails on anything but 200.
 func (tab *Tab) Download(address string) []byte {
 	tab.t.Helper()
+	b, _ := tab.fetch(address)
+	return b
+}
+
+func (tab *Tab) fetch(address string) ([]byte, http.Header) {
+	tab.t.Helper()
+	res, b := tab.send(http.MethodGet, address, nil, nil)
+	if res.StatusCode != http.StatusOK {
+		tab.t.Fatalf("download %s: status %d: %s", address, res.StatusCode, clip(string(b), 300))
+	}
+	return b, res.Header
+}
+
+// post sends a form as the page's own script-free form would and returns the file that answers it.
+func (tab *Tab) post(address string, values map[string]string) []byte {
+	tab.t.Helper()
+	form := url.Values{}
+	for k, v := range values {
+		form.Set(k, v)
+	}
+	res, b := tab.send(http.MethodPost, address, form, map[string]string{"Sec-Fetch-Site": "same-origin"})
+	if res.StatusCode != http.StatusOK {
+		tab.t.Fatalf("post to %s: status %d: %s", address, res.StatusCode, clip(string(b), 300))
+	}
+	return b
+}
+
+// send sends a request of a program that has the tab's cookies. It follows no redirect.
+func (tab *Tab) send(method, address string, form url.Values, header map[string]string) (*http.Response, []byte) {
+	tab.t.Helper()
 	address = Value[string](tab, fmt.Sprintf("new URL(%q, location.href).href", address))
 	ctx, cancel := context.WithTimeout(tab.ctx, stepLimit)
 	defer cancel()
 	jar, err := chromedp.Call(ctx, network.GetCookies, network.GetCookiesParams{URLs: []string{address}})
 	if err != nil {
-		tab.t.Fatalf("download %s: %v", address, err)
+		tab.t.Fatalf("%s %s: %v", method, address, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		tab.t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for k, v := range header {
+		req.Header.Set(k, v)
 	}
 	for _, c := range jar.Cookies {
 		req.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
 	}
-	res, err := http.DefaultClient.Do(req)
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
 	if err != nil {
-		tab.t.Fatalf("download %s: %v", address, err)
+		tab.t.Fatalf("%s %s: %v", method, address, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		tab.t.Fatalf("download %s: status %d, %v: %s", address, res.StatusCode, err, clip(string(b), 300))
+	if err != nil {
+		tab.t.Fatalf("%s %s: %v", method, address, err)
 	}
-	return b
+	return res, b
 }
 
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -102,6 +102,8 @@ func Shutdown() error {
 type Tab struct {
 	t   testing.TB
 	ctx context.Context
+	// noScript says that pages run no script.
+	noScript bool
 
 	mu       sync.Mutex
 	faults   []string // guarded by mu; what the browser complained about
@@ -122,12 +124,19 @@ func Open(t testing.TB, address string) *Tab {
 func OpenWithoutScript(t testing.TB, address string) *Tab {
 	t.Helper()
 	tab := newTab(t)
-	tab.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-		return err
-	}))
+	tab.noScript = true
+	tab.script(false)
 	tab.Go(address)
 	return tab
+}
+
+// script switches the scripts of pages on or off, from the next page on.
+func (tab *Tab) script(on bool) {
+	tab.t.Helper()
+	tab.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+		return err
+	}))
 }
 
 func newTab(t testing.TB) *Tab {

@@ -45,6 +45,9 @@ type violation struct {
 // width back to a desk's. Faults are reported all at once; the journey goes on.
 func (tab *Tab) CheckPage(name string) {
 	tab.t.Helper()
+	if os.Getenv("TRUC_TEST_QUICK") != "" { // the steps of a journey only, while it is being written
+		return
+	}
 	for _, w := range Widths {
 		tab.checkAt(name, w)
 	}
@@ -100,6 +103,10 @@ func (tab *Tab) checkAt(name string, width int64) {
 // removes it with the next page.
 func (tab *Tab) axe() []violation {
 	tab.t.Helper()
+	if tab.noScript { // axe waits on timers, which stand still without scripts; those of the page are not run any more
+		tab.script(true)
+		defer tab.script(false)
+	}
 	if !Value[bool](tab, "typeof axe !== 'undefined'") {
 		Value[chromedp.Void](tab, axeJS)
 	}

@@ -121,7 +121,16 @@ var demo struct {
 // make what they need (their own dossiers) and never count on being alone.
 func Demo(t testing.TB) *Network {
 	t.Helper()
-	demo.once.Do(func() { demo.net, demo.err = startDemo() })
+	demo.once.Do(func() {
+		if dir := os.Getenv("TRUC_TEST_DEMO"); dir != "" { // a network that already runs, while journeys are being written
+			demo.net, demo.err = waitForDemo(filepath.Join(dir, "demo.json"))
+			if demo.err == nil {
+				demo.net.Dir, demo.net.Binary = dir, os.Getenv("TRUC_TEST_BINARY")
+			}
+			return
+		}
+		demo.net, demo.err = startDemo()
+	})
 	if demo.err != nil {
 		t.Fatalf("start demo: %v", demo.err)
 	}
@@ -204,7 +213,7 @@ func waitForDemo(path string) (*Network, error) {
 	n := &Network{}
 	for {
 		select {
-		case err := <-demo.done:
+		case err := <-demo.done: // nil, and never ready, when the network is not ours
 			demo.done <- err
 			return nil, fmt.Errorf("the network ended before it was up: %w", err)
 		default:

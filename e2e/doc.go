@@ -11,6 +11,14 @@
 //	tab.Follow("Dịch vụ công")
 //	tab.CheckPage("services")
 //
+// Journeys that lead up to their matter answer forms by the names of controls ([Tab.Walk], [Tab.Act]); the matter
+// itself is done by what a person sees. A form that is refused must say so in its title, in a summary that leads to
+// the fields, and at each field. Signed files are judged by pdfsig and qpdf where these are installed (Debian:
+// poppler-utils, libnss3-tools, qpdf).
+//
+// While a journey is being written, TRUC_TEST_DEMO names the folder of a network that already runs (with
+// TRUC_TEST_BINARY its program), and TRUC_TEST_QUICK=1 leaves the checks of pages out.
+//
 // The browser is found as chromium, chromium-browser or google-chrome on the path, or at TRUC_TEST_CHROMIUM.
 // testdata/axe.min.js is axe-core 4.14.1 from npm, unchanged (MPL-2.0, testdata/axe.LICENSE.txt); it is used in
 // tests only and never served by the product.
