@@ -132,8 +132,18 @@ func (p *Portal) PaymentNotice(ctx context.Context, query url.Values) []byte {
 	return p.Provider.Reply(code, map[string]string{replyOK: "Confirmed", replyUnknown: "Order not found", replyRepeated: "Already confirmed", replyAmount: "Invalid amount"}[code])
 }
 
-// settle applies a provider's word to a payment, once, in one transaction with the message to the agency.
+// settle applies a provider's word to a payment, once, in one transaction with the message to the agency. The notice
+// and the browser that comes back often arrive together: whoever was second looks again and finds it done.
 func (p *Portal) settle(ctx context.Context, res PaymentResult, kind string) (code string, err error) {
+	for range 3 {
+		if code, err = p.settleOnce(ctx, res, kind); !errs.Is(err, errs.Conflict) {
+			break
+		}
+	}
+	return code, err
+}
+
+func (p *Portal) settleOnce(ctx context.Context, res PaymentResult, kind string) (code string, err error) {
 	err = p.Store.InTx(ctx, func(tx PortalTx) error {
 		pay, err := tx.Payment(ctx, res.Reference)
 		if errs.Is(err, errs.NotFound) {
