@@ -250,13 +250,13 @@ func (l *layout) configCenter(c *app.Config, a agency) {
 		Payment: app.PaymentConfig{Name: "Cổng thanh toán thử nghiệm", URL: l.bankURL(), Merchant: merchantCode, SecretFile: l.secretPath("payment")},
 	}
 	c.Oversight = app.OversightConfig{Enabled: true, MinRatings: 1}
+	c.Exchange.Keys = []app.EdgeKeyConfig{{Subsystem: subsystem(a.code, "portal"), Label: "demo", File: l.secretPath("api-" + a.code)}}
 	for _, p := range l.provinces() {
 		c.Exchange.Rules = append(c.Exchange.Rules, exchange.Rule{
 			Consumer: subsystem(p.code, "onestop"), Service: "portal/notices", Methods: []string{"POST"}, Activities: []string{"dossier-status"},
 			Basis: "Điều 15.1.g Nghị định 224/2026/NĐ-CP",
 		})
 	}
-	_ = a
 }
 
 func (l *layout) provinces() []agency {
