@@ -158,6 +158,9 @@ func (n *Node) startPlatform(ctx context.Context, _ Options) (err error) {
 	if err != nil {
 		return err
 	}
+	n.every("outbox.prune", 24*time.Hour, func(ctx context.Context) error {
+		return outbox.Prune(ctx, n.db, n.now().Add(-30*24*time.Hour)) // no caller repeats a message after so long
+	})
 	n.mux = web.NewMux(web.Options{Log: n.log, Renderer: n.renderer, Lang: n.messages})
 	n.mux.Mount("GET /assets/", assets)
 	n.mux.Mount("GET /favicon.ico", http.HandlerFunc(assets.Favicon))

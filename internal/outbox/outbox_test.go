@@ -170,3 +170,45 @@ func TestARestartTakesUpItsOwnClaims(t *testing.T) {
 		}
 	})
 }
+
+func TestASlowEffectDoesNotHoldUpOthers(t *testing.T) {
+	storagetest.Module(t, "outbox", mustSub(t), func(t *testing.T, db *storage.DB) {
+		c := &clock{t: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)}
+		add(t, db, c, "slow", "dead-peer")
+		for _, id := range []string{"b1", "b2", "b3", "b4", "b5"} {
+			add(t, db, c, id, "b")
+		}
+		release := make(chan struct{})
+		done := make(chan string, 10)
+		r := &outbox.Relay{DB: db, Now: c.now, Log: slog.New(slog.DiscardHandler), Workers: 2, Handlers: map[string]outbox.Handler{
+			"test.topic": func(_ context.Context, m outbox.Message) error {
+				if m.ID == "slow" {
+					<-release
+				}
+				done <- m.ID
+				return nil
+			},
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		var got []string
+		for range 5 {
+			got = append(got, <-done)
+		}
+		if diff := cmp.Diff([]string{"b1", "b2", "b3", "b4", "b5"}, got); diff != "" {
+			t.Errorf("while a peer hangs (-want +got):\n%s", diff)
+		}
+		close(release)
+		if id := <-done; id != "slow" {
+			t.Errorf("performed %q; want slow", id)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if b, err := outbox.Look(t.Context(), db); err != nil || b.Waiting != 0 {
+			t.Errorf("Look() = %+v, %v; want nothing waiting once Run has ended", b, err)
+		}
+	})
+}

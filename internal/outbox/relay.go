@@ -3,8 +3,10 @@ package outbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 )
@@ -29,7 +31,7 @@ type Relay struct {
 	// Owner names this process among those that share the database, the same after a restart. What a killed process
 	// of this name had claimed is taken up again at once instead of when its lease ends. Default: no such claim.
 	Owner string
-	// Workers is the number of messages performed side by side; default 4.
+	// Workers is the number of messages performed side by side; default 8.
 	Workers int
 
 	once sync.Once
@@ -47,7 +49,8 @@ func (r *Relay) Wake() {
 	}
 }
 
-// Run performs messages until ctx ends, and returns when the messages in work are finished.
+// Run performs messages until ctx ends, and returns when the messages in work are finished. A worker that is free takes
+// the next message while others are still busy, so that one slow peer does not hold up what goes elsewhere.
 func (r *Relay) Run(ctx context.Context) error {
 	r.init()
 	if err := r.takeUp(ctx); err != nil {
@@ -57,20 +60,84 @@ func (r *Relay) Run(ctx context.Context) error {
 	if poll == 0 {
 		poll = time.Second
 	}
+	var (
+		workers = r.workers()
+		results = make(chan result, workers)
+		busy    int
+	)
 	for {
-		n, err := r.Once(ctx)
-		if err != nil && ctx.Err() == nil {
-			r.Log.ErrorContext(ctx, "outbox cannot read its table", slog.Any("error", err))
+		busy -= r.collect(ctx, results)
+		took, err := 0, error(nil)
+		if busy < workers && ctx.Err() == nil {
+			took, err = r.start(ctx, workers-busy, results)
+			if err != nil && ctx.Err() == nil {
+				r.Log.ErrorContext(ctx, "outbox cannot read its table", slog.Any("error", err))
+			}
+			busy += took
 		}
-		if n > 0 && err == nil {
+		if took > 0 && busy < workers {
 			continue
 		}
+		done := ctx.Done()
+		if busy > 0 && ctx.Err() != nil {
+			done = nil // only the end of what is in work matters now
+		}
 		select {
-		case <-ctx.Done():
-			return nil
+		case res := <-results:
+			results <- res // there is room: a worker has just left
+		case <-done:
+			if busy == 0 {
+				return nil
+			}
 		case <-r.wake:
 		case <-time.After(poll):
 		}
+		if busy == 0 && ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+func (r *Relay) workers() int {
+	if r.Workers == 0 {
+		return 8
+	}
+	return r.Workers
+}
+
+// result is a message that left its worker; ok says that its effect was performed.
+type result struct {
+	m  Message
+	ok bool
+}
+
+// start claims up to n messages and gives each to a worker.
+func (r *Relay) start(ctx context.Context, n int, results chan<- result) (int, error) {
+	batch, err := r.claim(ctx, n)
+	for _, m := range batch {
+		go func() {
+			_, ok := r.perform(ctx, m)
+			results <- result{m, ok}
+		}()
+	}
+	return len(batch), err
+}
+
+// collect records what has finished by now, in one statement, and returns how many workers are free again.
+func (r *Relay) collect(ctx context.Context, results <-chan result) (free int) {
+	var done []Message
+	for {
+		select {
+		case res := <-results:
+			free++
+			if res.ok {
+				done = append(done, res.m)
+			}
+			continue
+		default:
+		}
+		r.finish(ctx, done)
+		return free
 	}
 }
 
@@ -88,32 +155,34 @@ const lease = 2 * time.Minute
 
 // Once claims the messages that are due, performs them, and returns how many it performed well or put aside.
 func (r *Relay) Once(ctx context.Context) (progressed int, err error) {
-	workers := r.Workers
-	if workers == 0 {
-		workers = 4
-	}
+	workers := r.workers()
 	batch, err := r.claim(ctx, workers*4)
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
 	var (
-		wg  sync.WaitGroup
-		mu  sync.Mutex // guards progressed
-		sem = make(chan struct{}, workers)
+		wg   sync.WaitGroup
+		mu   sync.Mutex // guards progressed and done
+		done []Message
+		sem  = make(chan struct{}, workers)
 	)
 	for _, m := range batch {
 		sem <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-sem }()
-			if r.perform(ctx, m) {
-				mu.Lock()
+			aside, ok := r.perform(ctx, m)
+			mu.Lock()
+			defer mu.Unlock()
+			if aside {
 				progressed++
-				mu.Unlock()
+			}
+			if ok {
+				done = append(done, m)
 			}
 		})
 	}
 	wg.Wait()
-	return progressed, nil
+	return progressed + r.finish(ctx, done), nil
 }
 
 // claim leases the oldest unfinished message of each topic and key that is due. Only the head of a key may go,
@@ -145,17 +214,54 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]Message, error) {
 		return nil, err
 	}
 	rows.Close()
-	mine := batch[:0]
+	known := batch[:0]
 	for _, m := range batch {
-		if r.Handlers[m.Topic] == nil {
-			continue
+		if r.Handlers[m.Topic] != nil {
+			known = append(known, m)
 		}
-		res, err := r.DB.ExecContext(ctx, `UPDATE outbox_message SET due_at = $1, attempts = attempts + 1, owner = $2 WHERE seq = $3 AND state = 'waiting' AND attempts = $4`,
-			now.Add(lease).UnixMicro(), r.Owner, m.Seq, m.Attempts)
+	}
+	return r.lease(ctx, known, now)
+}
+
+// lease takes messages in one statement. When another process was quicker with some, the rest is told by the lease,
+// which carries the name of the owner and the microsecond of its end.
+func (r *Relay) lease(ctx context.Context, batch []Message, now time.Time) ([]Message, error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	until := now.Add(lease).UnixMicro()
+	args := []any{until, r.Owner, now.UnixMicro()}
+	res, err := r.DB.ExecContext(ctx, `UPDATE outbox_message SET due_at = $1, attempts = attempts + 1, owner = $2
+		WHERE state = 'waiting' AND due_at <= $3 AND seq IN (`+marks(batch, &args)+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return nil, err
+	}
+	taken := map[int64]bool{}
+	if n != int64(len(batch)) {
+		args = []any{until, r.Owner}
+		rows, err := r.DB.QueryContext(ctx, `SELECT seq FROM outbox_message WHERE due_at = $1 AND owner = $2 AND seq IN (`+marks(batch, &args)+`)`, args...)
 		if err != nil {
 			return nil, err
 		}
-		if n, err := res.RowsAffected(); err == nil && n == 1 {
+		defer rows.Close()
+		for rows.Next() {
+			var seq int64
+			if err := rows.Scan(&seq); err != nil {
+				return nil, err
+			}
+			taken[seq] = true
+		}
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+	}
+	mine := batch[:0]
+	for _, m := range batch {
+		if n == int64(len(batch)) || taken[m.Seq] {
 			m.Attempts++
 			mine = append(mine, m)
 		}
@@ -163,17 +269,42 @@ func (r *Relay) claim(ctx context.Context, limit int) ([]Message, error) {
 	return mine, nil
 }
 
-func (r *Relay) perform(ctx context.Context, m Message) (progressed bool) {
+// marks writes a bind for the number of each message and adds the numbers to the arguments.
+func marks(batch []Message, args *[]any) string {
+	var b strings.Builder
+	for i, m := range batch {
+		*args = append(*args, m.Seq)
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", len(*args))
+	}
+	return b.String()
+}
+
+// finish records what was performed well, in one statement. A process that dies before it repeats the effects, which
+// handlers must bear anyway.
+func (r *Relay) finish(ctx context.Context, done []Message) int {
+	if len(done) == 0 {
+		return 0
+	}
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	args := []any{[]byte{}}
+	if _, err := r.DB.ExecContext(save, `UPDATE outbox_message SET state = 'done', payload = $1, last_error = '' WHERE seq IN (`+marks(done, &args)+`)`, args...); err != nil {
+		r.Log.ErrorContext(ctx, "outbox cannot record success; the effects will be repeated", slog.Int("messages", len(done)), slog.Any("error", err))
+		return 0
+	}
+	return len(done)
+}
+
+func (r *Relay) perform(ctx context.Context, m Message) (aside, done bool) {
 	err := r.call(ctx, m)
 	// The outcome is recorded even when ctx has ended meanwhile, or the effect would be repeated for nothing.
 	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err == nil {
-		if _, err := r.DB.ExecContext(save, `UPDATE outbox_message SET state = 'done', payload = $1, last_error = '' WHERE seq = $2`, []byte{}, m.Seq); err != nil {
-			r.Log.ErrorContext(ctx, "outbox cannot record success; the effect will be repeated", slog.String("topic", m.Topic), slog.Any("error", err))
-			return false
-		}
-		return true
+		return false, true
 	}
 	maxAttempts := r.MaxAttempts
 	if maxAttempts == 0 {
@@ -182,14 +313,14 @@ func (r *Relay) perform(ctx context.Context, m Message) (progressed bool) {
 	if _, dead := errors.AsType[*permanent](err); dead || m.Attempts >= maxAttempts {
 		r.Log.ErrorContext(ctx, "outbox put a message aside", slog.String("topic", m.Topic), slog.String("id", m.ID), slog.Int("attempts", m.Attempts), slog.Any("error", err))
 		_, _ = r.DB.ExecContext(save, `UPDATE outbox_message SET state = 'dead', last_error = $1 WHERE seq = $2`, err.Error(), m.Seq)
-		return true
+		return true, false
 	}
 	if m.Attempts == 1 || m.Attempts%10 == 0 {
 		r.Log.WarnContext(ctx, "outbox will try again", slog.String("topic", m.Topic), slog.String("id", m.ID), slog.Int("attempts", m.Attempts), slog.Any("error", err))
 	}
 	_, _ = r.DB.ExecContext(save, `UPDATE outbox_message SET due_at = $1, last_error = $2, owner = '' WHERE seq = $3`,
 		r.Now().Add(r.pause(m.Attempts)).UnixMicro(), err.Error(), m.Seq)
-	return false
+	return false, false
 }
 
 func (r *Relay) call(ctx context.Context, m Message) (err error) {

@@ -136,7 +136,11 @@ func (d *DocumentCA) LoadOrIssue(dir, name string, use DocumentUse, s DocumentSu
 	if cert, err = d.Issue(key.Public(), use, s, now, lifetime); err != nil {
 		return nil, nil, err
 	}
-	return key, cert, createFile(path, EncodePEM(cert), 0o644)
+	err = createFile(path, EncodePEM(cert), 0o644)
+	if errors.Is(err, fs.ErrExist) { // somebody who needed it at the same moment was quicker; theirs is as good
+		cert, err = loadCert(path)
+	}
+	return key, cert, err
 }
 
 func (d *DocumentCA) usable(cert *x509.Certificate, key crypto.Signer, now time.Time) bool {

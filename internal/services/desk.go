@@ -346,19 +346,29 @@ func (d *Desk) record(ctx context.Context, tx DeskTx, dossier *Dossier, proc *bu
 		if !publicEvent(e.Type) {
 			continue
 		}
-		if err := tx.AddFact(ctx, d.fact(dossier, proc, e)); err != nil {
-			return err
-		}
 		n := d.notice(dossier, proc, e)
 		if err := tx.Enqueue(ctx, "notice:"+dossier.ID+":"+fmt.Sprint(e.Seq), TopicNotice, dossier.ID, n); err != nil {
 			return err
 		}
 	}
-	if events[0].Type == EvSubmitted {
-		return tx.Enqueue(ctx, "confirmation:"+dossier.ID, TopicConfirmation, dossier.ID, dossier.ID)
+	if events[0].Type == EvSubmitted { // Submit issues the slip itself; this is for a process killed in between
+		if err := tx.EnqueueLater(ctx, confirmationDelay, "confirmation:"+dossier.ID, TopicConfirmation, dossier.ID, dossier.ID); err != nil {
+			return err
+		}
+	}
+	for _, e := range events { // last, because numbering facts makes other writers wait until this transaction ends
+		if !publicEvent(e.Type) {
+			continue
+		}
+		if err := tx.AddFact(ctx, d.fact(dossier, proc, e)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
+
+// confirmationDelay leaves the process that accepted a filing time to issue its slip.
+const confirmationDelay = 5 * time.Second
 
 // publicEvent reports whether the applicant is told of an event and oversight counts it. Readings by officers are not events of the case:
 // the citizen sees readings of registers in the access log.

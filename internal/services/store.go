@@ -32,6 +32,8 @@ type DeskStore interface {
 // DeskTx is what happens to a dossier inside one transaction.
 type DeskTx interface {
 	Queue
+	// EnqueueLater is Enqueue for an effect that waits at least so long.
+	EnqueueLater(ctx context.Context, after time.Duration, id, topic, key string, payload any) error
 	// NextNumber returns the next number of the agency's day, without gaps: 1, 2, 3 …
 	NextNumber(ctx context.Context, agency, day string) (int64, error)
 	// Find is DeskStore.Find inside the transaction; on PostgreSQL the row is locked.

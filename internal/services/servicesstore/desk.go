@@ -10,6 +10,7 @@ import (
 
 	"truc/internal/errs"
 	"truc/internal/i18n"
+	"truc/internal/outbox"
 	"truc/internal/services"
 	"truc/internal/storage"
 )
@@ -97,6 +98,12 @@ func events(ctx context.Context, q storage.Querier, dossier string) ([]services.
 		out = append(out, e)
 	}
 	return out, rows.Err()
+}
+
+// EnqueueLater implements [services.DeskTx].
+func (t deskTx) EnqueueLater(ctx context.Context, after time.Duration, id, topic, key string, payload any) error {
+	now := t.s.Now()
+	return outbox.Add(ctx, t.Tx, now, outbox.Message{ID: id, Topic: topic, Key: key, Payload: marshal(payload), NotBefore: now.Add(after)})
 }
 
 // NextNumber implements [services.DeskTx]: an atomic upsert in the transaction of the event that needs the number,
