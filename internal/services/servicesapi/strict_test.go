@@ -12,7 +12,10 @@ func TestStrict(t *testing.T) {
 		ok bool
 	}{
 		{`{"a":1,"b":{"a":[{"a":1},{"a":2}]},"c":[]}`, true},
-		{`{}`, true}, {`[]`, true}, {`1`, true}, {`{"a":{},"b":null}`, true},
+		{`{}`, true},
+		{`[]`, true},
+		{`1`, true},
+		{`{"a":{},"b":null}`, true},
 		{`{"a":1,"a":1}`, false},
 		{`{"a":{"b":1,"c":[1,{"d":1}],"b":2}}`, false},
 		{`{"a":1,"\u0061":2}`, false},
