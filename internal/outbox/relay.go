@@ -67,12 +67,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	)
 	for {
 		busy -= r.collect(ctx, results)
-		took, err := 0, error(nil)
+		took := 0
 		if busy < workers && ctx.Err() == nil {
-			took, err = r.start(ctx, workers-busy, results)
-			if err != nil && ctx.Err() == nil {
-				r.Log.ErrorContext(ctx, "outbox cannot read its table", slog.Any("error", err))
-			}
+			took = r.start(ctx, workers-busy, results)
 			busy += took
 		}
 		if took > 0 && busy < workers {
@@ -112,15 +109,18 @@ type result struct {
 }
 
 // start claims up to n messages and gives each to a worker.
-func (r *Relay) start(ctx context.Context, n int, results chan<- result) (int, error) {
+func (r *Relay) start(ctx context.Context, n int, results chan<- result) int {
 	batch, err := r.claim(ctx, n)
+	if err != nil && ctx.Err() == nil {
+		r.Log.ErrorContext(ctx, "outbox cannot read its table", slog.Any("error", err))
+	}
 	for _, m := range batch {
 		go func() {
 			_, ok := r.perform(ctx, m)
 			results <- result{m, ok}
 		}()
 	}
-	return len(batch), err
+	return len(batch)
 }
 
 // collect records what has finished by now, in one statement, and returns how many workers are free again.
