@@ -11,13 +11,26 @@ import (
 	"time"
 
 	"truc/cmd/truc/internal/benchdossiers"
+	"truc/cmd/truc/internal/benchexchange"
 )
 
 func bench(ctx context.Context, s streams, args []string) error {
-	if len(args) == 0 || args[0] != "dossiers" {
-		fmt.Fprintln(s.err, "usage: truc bench dossiers [-n N] [-workers N] [-db postgres://…] [-json]")
-		return errUsage
+	if len(args) > 0 {
+		switch args[0] {
+		case "dossiers":
+			return benchDossiers(ctx, s, args[1:])
+		case "exchange":
+			return benchExchange(ctx, s, args[1:])
+		case exchangePart:
+			return benchexchange.Part(ctx, os.Stdin, s.out, s.err, time.Now)
+		}
 	}
+	fmt.Fprintln(s.err, "usage: truc bench dossiers [-n N] [-workers N] [-db postgres://…] [-json]\n"+
+		"       truc bench exchange [-duration 20s] [-concurrency 1,16,64] [-body 1k] [-soak 10m] [-json]")
+	return errUsage
+}
+
+func benchDossiers(ctx context.Context, s streams, args []string) error {
 	fs := flag.NewFlagSet("bench dossiers", flag.ContinueOnError)
 	fs.SetOutput(s.err)
 	opt := benchdossiers.Options{Now: time.Now, Log: newLogger(s.err, slog.LevelWarn)}
@@ -28,7 +41,7 @@ func bench(ctx context.Context, s streams, args []string) error {
 	fs.StringVar(&opt.Dir, "dir", "", "folder for the temporary files; it decides which disk is measured")
 	asJSON := fs.Bool("json", false, "write JSON")
 	profile := fs.String("cpuprofile", "", "write a processor profile to this file")
-	if err := fs.Parse(args[1:]); err != nil {
+	if err := fs.Parse(args); err != nil {
 		return errUsageOr(err)
 	}
 	if fs.NArg() > 0 || opt.N < 1 || opt.Workers < 1 || opt.Paper < 0 {
@@ -39,14 +52,14 @@ func bench(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	opt.Dir = dir
 	if *profile != "" {
 		f, err := os.Create(*profile)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		if err := pprof.StartCPUProfile(f); err != nil {
 			return err
 		}

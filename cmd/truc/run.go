@@ -20,7 +20,7 @@ func commands() []command {
 		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
 		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},
-		{"bench", "dossiers [-n N] [-json]", "measure", bench},
+		{"bench", "dossiers|exchange [-json]", "measure", bench},
 		{"config", "check|print -config FILE", "check or show a configuration", configCommand},
 		{"version", "", "say which version this is", version},
 	}

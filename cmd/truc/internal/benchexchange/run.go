@@ -1,0 +1,246 @@
+package benchexchange
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"truc/internal/exchange/exchangeapi"
+)
+
+// Run measures.
+func Run(ctx context.Context, opt Options) (r *Report, err error) {
+	if opt.Duration <= 0 || opt.Rounds < 1 || len(opt.Concurrency) == 0 || slices.Min(opt.Concurrency) < 1 || opt.Body < 2 {
+		return nil, errors.New("give a duration, rounds, numbers of clients and a body of two bytes at least")
+	}
+	secret := rand.Text()
+	c, err := found(ctx, opt, exchangeapi.HashKey(secret))
+	if err != nil {
+		return nil, err
+	}
+	stopped := false
+	defer func() {
+		if !stopped {
+			err = errors.Join(err, c.stop())
+		}
+	}()
+	r = &Report{
+		Machine: Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), CPU: cpuName(), Go: runtime.Version()},
+		Seconds: opt.Duration.Seconds(), Rounds: opt.Rounds, BodyBytes: opt.Body,
+		Real: []string{
+			"r1 edge with an API key", "signatures by both nodes, verified by both", "mutual TLS 1.3 over HTTP/2",
+			"four log entries with fdatasync where the exchange waits for it", "index in SQLite, which waits for the disk",
+		},
+		NotReal: []string{"the directory is a list in memory", "the network is the loopback", "clients and back end share the processors"},
+	}
+	b := &bench{opt: opt, c: c, request: request(secret, opt.Body)}
+	for _, n := range opt.Concurrency {
+		l, err := b.level(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		r.Levels = append(r.Levels, *l)
+	}
+	if opt.Soak > 0 {
+		if r.Soak, err = b.soak(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	stopped = true
+	if err := c.stop(); err != nil {
+		return nil, err
+	}
+	return r, b.stored(r)
+}
+
+// bench is a run that has begun.
+type bench struct {
+	opt     Options
+	c       *country
+	request []byte
+	// sent and failed count what the Truc pair was asked, measured or not.
+	sent, failed int
+}
+
+// outcome is one turn of one pair with what it cost.
+type outcome struct {
+	turn
+	consumer, provider reply // processor time is that of the turn
+	backEnd, client    int64
+}
+
+func (o *outcome) perExchange(micros int64) float64 { return float64(micros) / float64(max(o.n, 1)) }
+
+func (o *outcome) cpu() float64 { return o.perExchange(o.consumer.CPU + o.provider.CPU) }
+
+// level lets both pairs run by turns. Who begins changes, so that neither always runs behind the other.
+func (b *bench) level(ctx context.Context, n int) (*Level, error) {
+	pairs := []chain{b.c.truc, b.c.bare}
+	cs := make([][]*client, len(pairs))
+	for i, p := range pairs {
+		cs[i] = clients(p.consumer.addr, b.request, b.opt.Body, n)
+		defer hangUp(cs[i])
+		if _, err := b.take(ctx, i, cs[i], min(b.opt.Duration/10, time.Second)); err != nil { // connections, pools, pages
+			return nil, err
+		}
+	}
+	outs := make([][]outcome, len(pairs))
+	for round := range b.opt.Rounds {
+		for k := range pairs {
+			i := (k + round) % len(pairs)
+			o, err := b.take(ctx, i, cs[i], b.opt.Duration/time.Duration(b.opt.Rounds))
+			if err != nil {
+				return nil, err
+			}
+			outs[i] = append(outs[i], o)
+		}
+	}
+	l := &Level{Concurrency: n, Truc: pairOf(outs[0]), Bare: pairOf(outs[1])}
+	var ratios []float64
+	for i := range outs[0] {
+		if base := outs[1][i].cpu(); base > 0 {
+			ratios = append(ratios, outs[0][i].cpu()/base)
+		}
+	}
+	if len(ratios) > 0 {
+		l.CPURatio, l.CPURatioMin, l.CPURatioMax = median(ratios), slices.Min(ratios), slices.Max(ratios)
+	}
+	return l, nil
+}
+
+// take is one turn of pair i.
+func (b *bench) take(ctx context.Context, i int, cs []*client, d time.Duration) (o outcome, err error) {
+	pair := b.c.truc
+	if i == 1 {
+		pair = b.c.bare
+	}
+	consumer, provider, err := pair.ask()
+	if err != nil {
+		return o, err
+	}
+	backEnd, err := b.c.backEnd.ask()
+	if err != nil {
+		return o, err
+	}
+	own := cpuMicros()
+	o.turn = drive(ctx, cs, d, b.opt.Now)
+	o.client = cpuMicros() - own
+	if err := ctx.Err(); err != nil {
+		return o, err
+	}
+	if o.consumer, o.provider, err = pair.ask(); err != nil {
+		return o, err
+	}
+	after, err := b.c.backEnd.ask()
+	if err != nil {
+		return o, err
+	}
+	o.consumer.CPU -= consumer.CPU
+	o.provider.CPU -= provider.CPU
+	o.backEnd = after.CPU - backEnd.CPU
+	if i == 0 {
+		b.sent += o.n
+		b.failed += o.errors
+	}
+	return o, nil
+}
+
+func pairOf(outs []outcome) Pair {
+	pick := func(f func(*outcome) float64) float64 {
+		v := make([]float64, len(outs))
+		for i := range outs {
+			v[i] = f(&outs[i])
+		}
+		return median(v)
+	}
+	p := Pair{
+		RequestsPerSecond: pick(func(o *outcome) float64 { return float64(o.n) / o.seconds }),
+		P50:               pick(func(o *outcome) float64 { return o.p50 }),
+		P99:               pick(func(o *outcome) float64 { return o.p99 }),
+		CPU:               pick((*outcome).cpu),
+		Consumer:          Process{CPU: pick(func(o *outcome) float64 { return o.perExchange(o.consumer.CPU) })},
+		Provider:          Process{CPU: pick(func(o *outcome) float64 { return o.perExchange(o.provider.CPU) })},
+		BackEndCPU:        pick(func(o *outcome) float64 { return o.perExchange(o.backEnd) }),
+		ClientCPU:         pick(func(o *outcome) float64 { return o.perExchange(o.client) }),
+	}
+	for i := range outs {
+		o := &outs[i]
+		p.Exchanges += o.n
+		p.Errors += o.errors
+		if p.FirstError == "" {
+			p.FirstError = o.first
+		}
+		p.Consumer.most(o.consumer)
+		p.Provider.most(o.provider)
+	}
+	return p
+}
+
+func (p *Process) most(r reply) {
+	p.RSSBytes, p.OpenFiles, p.Goroutines = max(p.RSSBytes, r.RSS), max(p.OpenFiles, r.Files), max(p.Goroutines, r.Goroutines)
+}
+
+func median(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	n := len(v)
+	if n == 0 {
+		return 0
+	}
+	return (v[(n-1)/2] + v[n/2]) / 2
+}
+
+// check makes sure that what was measured was the work: two entries and one row of every exchange at each node.
+func (b *bench) check() error {
+	consumer, provider, err := b.c.truc.ask()
+	if err != nil || b.failed > 0 { // a request that failed may have left some of its traces
+		return err
+	}
+	for _, n := range []struct {
+		name string
+		r    reply
+	}{{roleConsumer, consumer}, {roleProvider, provider}} {
+		if n.r.Entries != int64(2*b.sent) || n.r.Rows != int64(b.sent) {
+			return fmt.Errorf("the %s has %d log entries and %d rows of %d exchanges", n.name, n.r.Entries, n.r.Rows, b.sent)
+		}
+	}
+	return nil
+}
+
+// stored weighs what the consumer's node keeps, once it is closed.
+func (b *bench) stored(r *Report) error {
+	if b.sent == 0 {
+		return nil
+	}
+	dir := filepath.Join(b.opt.Dir, roleConsumer)
+	log, err := weigh(dir, "log")
+	if err != nil {
+		return err
+	}
+	all, err := weigh(dir, ".")
+	r.LogBytesPerExchange, r.IndexBytesPerExchange = float64(log)/float64(b.sent), float64(all-log)/float64(b.sent)
+	return err
+}
+
+func weigh(root, sub string) (n int64, err error) {
+	err = filepath.WalkDir(filepath.Join(root, sub), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			n += info.Size()
+		}
+		return err
+	})
+	return n, err
+}
