@@ -33,7 +33,7 @@ func TestPostgres(t *testing.T) {
 	dropDatabases(t, server)
 	t.Cleanup(func() { dropDatabases(t, server) })
 	var out safeBuffer
-	n, err := startNetwork(demo.Options{Dir: t.TempDir(), BasePort: portsPostgres, DB: server}, &out)
+	n, err := startNetwork(demo.Options{Dir: t.TempDir(), BasePort: portsPostgres, DB: server, DBPrefix: databasePrefix}, &out)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
@@ -47,7 +47,10 @@ func TestPostgres(t *testing.T) {
 	checkLedgers(t, n, tale)
 }
 
-// dropDatabases removes the databases that a demonstration makes on a server.
+// databasePrefix keeps the databases of the test apart from those of a demonstration that runs on the same server.
+const databasePrefix = "truc_system_test_"
+
+// dropDatabases removes the databases of the test.
 func dropDatabases(t *testing.T, server string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -57,7 +60,7 @@ func dropDatabases(t *testing.T, server string) {
 	}
 	defer db.Close()
 	for _, id := range []string{"G22", "G01", "G15", "H36", "H57"} {
-		if _, err := db.ExecContext(ctx, "DROP DATABASE IF EXISTS truc_demo_"+strings.ToLower(id)+" WITH (FORCE)"); err != nil {
+		if _, err := db.ExecContext(ctx, "DROP DATABASE IF EXISTS "+databasePrefix+strings.ToLower(id)+" WITH (FORCE)"); err != nil {
 			t.Error(err)
 		}
 	}

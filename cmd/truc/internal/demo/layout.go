@@ -32,6 +32,8 @@ type Options struct {
 	BasePort int
 	// DB is "postgres://…" of a server where databases may be made; empty is SQLite.
 	DB string
+	// DBPrefix begins the names of those databases; default "truc_demo_".
+	DBPrefix string
 	// People is the size of the invented population; default 10,000.
 	People int
 }
@@ -207,7 +209,7 @@ func (l *layout) config(a agency) app.Config {
 		},
 	}
 	if l.opt.DB != "" {
-		c.DB = databaseOf(l.opt.DB, a.id())
+		c.DB = l.opt.databaseOf(a.id())
 	}
 	c.Directory.TokenFile = l.tokenPath(a)
 	switch {
@@ -307,8 +309,8 @@ func (l *layout) configRegister(c *app.Config, id, service string) {
 }
 
 // databaseOf names a database of its own for every node on one server.
-func databaseOf(base, id string) string {
-	name := "truc_demo_" + strings.ToLower(strings.ReplaceAll(id, "-", "_"))
+func (o Options) databaseOf(id string) string {
+	base, name := o.DB, orDefault(o.DBPrefix, "truc_demo_")+strings.ToLower(strings.ReplaceAll(id, "-", "_"))
 	head, query, _ := strings.Cut(base, "?")
 	i := strings.Index(head, "://")
 	if j := strings.IndexByte(head[i+3:], '/'); j >= 0 {

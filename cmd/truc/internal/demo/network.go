@@ -108,7 +108,7 @@ func Start(ctx context.Context, opt Options, out io.Writer, log *slog.Logger) (n
 
 func (l *layout) createDatabases(ctx context.Context) error {
 	for _, a := range l.agencies {
-		if err := storage.EnsureDatabase(ctx, databaseOf(l.opt.DB, a.id()), l.opt.DB); err != nil {
+		if err := storage.EnsureDatabase(ctx, l.opt.databaseOf(a.id()), l.opt.DB); err != nil {
 			return err
 		}
 	}
@@ -353,7 +353,7 @@ func (n *Network) Dir(node string) string { return filepath.Join(n.l.opt.Dir, no
 // DB returns the address of a node's database.
 func (n *Network) DB(node string) string {
 	if n.l.opt.DB != "" {
-		return databaseOf(n.l.opt.DB, node)
+		return n.l.opt.databaseOf(node)
 	}
 	return "sqlite:" + filepath.Join(n.Dir(node), "data", "truc.db")
 }
