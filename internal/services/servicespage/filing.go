@@ -74,6 +74,7 @@ func (p *Pages) filingData(r *http.Request, v *services.FilingView) filingPage {
 		{Key: page.T("services.filing.submitted"), Value: i18n.DateTime(v.SubmittedAt)},
 	}
 	switch {
+	case endedWithout(v): // nothing is to be expected any more
 	case !v.Due.IsZero():
 		rows = append(rows, ui.SummaryRow{Key: page.T("services.filing.due"), Value: instant(page.Lang, v.Due)})
 	case !v.Summary.Expected.IsZero():
@@ -83,6 +84,33 @@ func (p *Pages) filingData(r *http.Request, v *services.FilingView) filingPage {
 	page.Timeline = p.timeline(page.Page, v)
 	page.DueHistory = dueHistory(page.Page, v.Events)
 	return page
+}
+
+// endedWithout reports whether the filing ended without a result: refused, withdrawn or stopped (national states 3,
+// 7 and 8).
+func endedWithout(v *services.FilingView) bool {
+	s := v.Procedure.Flow.State(v.State)
+	return s != nil && s.Final && s.National != 10
+}
+
+// refusal says that and why the agency refused or stopped the filing, with the slip that says it formally.
+func (p *Pages) refusal(page ui.Page, v *services.FilingView) []ui.Notice {
+	s := v.Procedure.Flow.State(v.State)
+	if s == nil || s.National != 3 && s.National != 8 {
+		return nil
+	}
+	n := ui.Notice{Tone: ui.Late, Title: p.stateWords(v.Procedure, v.State, page.Lang)}
+	for _, e := range v.Events {
+		if e.Type == services.EvRefused || e.Type == services.EvStopped {
+			n.Text = e.Data.Reason
+		}
+	}
+	for _, d := range v.Summary.Docs {
+		if d.Public && (d.Kind == services.DocRefusal || d.Kind == services.DocStop) {
+			n.Action = &ui.Action{Text: page.T("services.document." + d.Kind), URL: documentURL(v.ID, d.ID)}
+		}
+	}
+	return []ui.Notice{n}
 }
 
 // askOf lists what the person must do or know before all else.
@@ -112,6 +140,7 @@ func (p *Pages) askOf(page ui.Page, v *services.FilingView) []ui.Notice {
 	if _, ok := v.Result(); ok {
 		out = append(out, ui.Notice{Tone: ui.Done, Title: page.T("services.filing.result_ready"), Text: page.T("services.filing.result_text"), Action: resultLink(page, v)})
 	}
+	out = append(out, p.refusal(page, v)...)
 	if v.Summary.Withdrawn && !v.Summary.Final {
 		out = append(out, ui.Notice{Title: page.T("services.withdraw.sent"), Text: page.T("services.withdraw.sent_text")})
 	}

@@ -89,13 +89,16 @@ func (p *Pages) paymentNotices(page ui.Page, v *services.FilingView, returned st
 // filingPayments shows the fee, what was paid, and the button to pay.
 func (p *Pages) filingPayments(page *filingPage, v *services.FilingView) {
 	s := v.Summary
-	if s.FeeTotal == 0 && len(v.Payments) == 0 {
+	if len(v.Payments) == 0 && (s.FeeTotal == 0 || endedWithout(v)) {
 		return
 	}
 	rows := []ui.SummaryRow{{Key: page.T("services.fee.total"), Value: i18n.Money(page.Lang, s.FeeTotal)}}
 	state := &ui.Tag{Text: page.T("services.payment.due_tag"), Tone: ui.Soon}
-	if s.FeePaid >= s.FeeTotal {
+	switch {
+	case s.FeePaid >= s.FeeTotal:
 		state = &ui.Tag{Text: page.T("services.payment.paid_tag"), Tone: ui.Done}
+	case endedWithout(v):
+		state = nil // what was not paid need not be any more
 	}
 	rows[0].Tag = state
 	for _, x := range v.Payments {
