@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,12 +96,7 @@ func (tab *Tab) UntilState(filing string, states ...string) {
 	tab.Go("/filings/" + filing)
 	tab.Until("state "+strings.Join(states, " or "), func() bool {
 		got := tab.Data("state")
-		for _, s := range states {
-			if got == s {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(states, got)
 	})
 }
 

@@ -29,9 +29,19 @@ func TestMainJourney(t *testing.T) {
 		name string
 		run  func(t *testing.T)
 	}{
-		{"find", j.find}, {"answer", j.answer}, {"papers", j.papers}, {"submit", j.submit}, {"pay", j.pay}, {"follow", j.follow},
-		{"worklist", j.worklist}, {"receive", j.receive}, {"supplement", j.supplement}, {"propose", j.propose}, {"sign", j.sign},
-		{"result", j.result}, {"rate", j.rate},
+		{"find", j.find},
+		{"answer", j.answer},
+		{"papers", j.papers},
+		{"submit", j.submit},
+		{"pay", j.pay},
+		{"follow", j.follow},
+		{"worklist", j.worklist},
+		{"receive", j.receive},
+		{"supplement", j.supplement},
+		{"propose", j.propose},
+		{"sign", j.sign},
+		{"result", j.result},
+		{"rate", j.rate},
 	}
 	for _, s := range steps {
 		done := false

@@ -1,5 +1,7 @@
 package e2e
 
+import "maps"
+
 import "testing"
 
 // TestPeople files for people whom systems forget: a name of eight words, a birth of which only the year is known,
@@ -29,9 +31,7 @@ func TestPeople(t *testing.T) {
 			c.Want(p.Name)
 			c.check("people-" + tt.about + "-question")
 			answers := extractAnswers()
-			for k, v := range tt.answers {
-				answers[k] = v
-			}
+			maps.Copy(answers, tt.answers)
 			c.Walk(answers)
 			c.Want(tt.shows...)
 			c.check("people-" + tt.about + "-check")

@@ -111,6 +111,9 @@ func testRefuse(t *testing.T, c, reception *Tab) {
 	})
 	c.UntilState(filing, "refused")
 	c.Want("Sự kiện chưa được đăng ký", "Phiếu từ chối tiếp nhận")
+	if c.Has("Dự kiến có kết quả") || c.Has("Chưa nộp") {
+		t.Error("a refused filing still promises a result or asks for the fee")
+	}
 	c.check("filing-refused")
 	c.wantPDF("/documents/slip-03")
 }
