@@ -1,8 +1,9 @@
 package e2e
 
-import "maps"
-
-import "testing"
+import (
+	"maps"
+	"testing"
+)
 
 // TestPeople files for people whom systems forget: a name of eight words, a birth of which only the year is known,
 // a person who is exempt from the fee, and one whose account is not strong enough.
