@@ -19,7 +19,7 @@ func (n *Network) SignIn(ctx context.Context, node, kind, account string) (*http
 		page = "/desk"
 	}
 	b := newBrowser()
-	_, err = b.signIn(ctx, s.node(node)+page, kind, account)
+	err = b.signIn(ctx, s.node(node)+page, kind, account)
 	return b.client, err
 }
 

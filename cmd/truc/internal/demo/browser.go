@@ -180,16 +180,13 @@ func (f *form) control(name string) bool {
 
 func (f *form) set(name, value string) *form { f.values.Set(name, value); return f }
 
-// fill sets those of the values that the form has controls for, and returns their number.
-func (f *form) fill(values map[string]string) int {
-	n := 0
+// fill sets those of the values that the form has controls for.
+func (f *form) fill(values map[string]string) {
 	for name, v := range values {
 		if f.control(name) {
 			f.values.Set(name, v)
-			n++
 		}
 	}
-	return n
 }
 
 // press sends the form with the button whose name, value or words match; "" is the first button.
@@ -377,34 +374,35 @@ func orDefault(s, d string) string {
 }
 
 // signIn goes to a page that needs a person, and signs in as an account of the test provider.
-func (b *browser) signIn(ctx context.Context, to, kind, account string) (*page, error) {
+func (b *browser) signIn(ctx context.Context, to, kind, account string) error {
 	p, err := b.get(ctx, to)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if b.signing && !strings.Contains(p.url.Path, "/login") && !strings.Contains(p.url.Path, "/idp/") {
-		return p, nil
+		return nil
 	}
 	return b.signInFrom(ctx, p, kind, account)
 }
 
 // signInFrom signs in from the page that asks for it.
-func (b *browser) signInFrom(ctx context.Context, p *page, kind, account string) (*page, error) {
+func (b *browser) signInFrom(ctx context.Context, p *page, kind, account string) error {
 	var err error
 	if !strings.Contains(p.url.Path, "/login") && !strings.Contains(p.url.Path, "/idp/") {
-		return nil, errors.New("the page did not ask to sign in")
+		return errors.New("the page did not ask to sign in")
 	}
 	if strings.Contains(p.url.Path, "/login") {
 		if p, err = p.follow(ctx, "kind="+kind); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	f, err := p.form("/idp/authorize")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.signing = true
-	return f.press(ctx, account)
+	_, err = f.press(ctx, account)
+	return err
 }
 
 // fileField returns the name of the file control that contains part, or "".

@@ -78,10 +78,10 @@ func (n *Network) Describe() (*Description, error) {
 			}
 			d.APIKeys = append(d.APIKeys, APIKeyDescription{Client: k.Subsystem, Node: a.webURL(), Key: strings.TrimSpace(string(b))})
 		}
-		switch {
-		case a.kind == "province":
+		switch a.kind {
+		case "province":
 			d.Services = append(d.Services, subsystem(a.code, "onestop/dossiers"), subsystem(a.code, "onestop/facts"))
-		case a.kind == "center":
+		case "center":
 			d.Services = append(d.Services, subsystem(a.code, "portal/notices"))
 		}
 	}

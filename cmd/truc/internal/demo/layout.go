@@ -71,6 +71,7 @@ func (l *layout) dir(a agency) string        { return filepath.Join(l.opt.Dir, a
 func (l *layout) configPath(a agency) string { return filepath.Join(l.dir(a), "truc.toml") }
 func (l *layout) center() agency             { return l.agencies[0] }
 func (l *layout) bankURL() string            { return fmt.Sprintf("http://127.0.0.1:%d", l.bankPort) }
+
 func (l *layout) secretPath(name string) string {
 	return filepath.Join(l.opt.Dir, "secrets", name)
 }
@@ -78,8 +79,8 @@ func (l *layout) secretPath(name string) string {
 // officers of a node: fixed names where the story needs them.
 func officers(a agency) []app.OfficerConfig {
 	low := strings.ToLower(a.code)
-	switch {
-	case a.kind == "province":
+	switch a.kind {
+	case "province":
 		names := map[string][3]string{
 			lamDong: {"Phạm Thị Thanh Hà", "Trần Văn Khoa", "Cil Múp Hoàng Nam"},
 			hue:     {"Lê Thị Diệu Linh", "Hồ Đắc Minh", "Tôn Nữ Quỳnh Chi"},

@@ -136,7 +136,7 @@ func (n *Network) startBank(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n.l.bankPort))
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", n.l.bankPort))
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (n *Network) supervise(ctx context.Context, a agency) {
 			if !first {
 				fmt.Fprintf(n.out, "  %s ended; starting it again\n", a.id())
 			}
-			if err := n.runNode(ctx, a); err != nil && ctx.Err() == nil {
+			if err := n.runNode(a); err != nil && ctx.Err() == nil {
 				n.log.WarnContext(ctx, "a node ended", slog.String("node", a.id()), slog.Any("error", err))
 			}
 			select {
@@ -178,12 +178,12 @@ func (n *Network) supervise(ctx context.Context, a agency) {
 	})
 }
 
-func (n *Network) runNode(ctx context.Context, a agency) error {
+func (n *Network) runNode(a agency) error {
 	logFile, err := os.OpenFile(filepath.Join(n.l.dir(a), "node.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	defer logFile.Close()
+	defer logFile.Close()                                                //nolint:errcheck // the node writes it
 	cmd := exec.Command(n.binary, "serve", "-config", n.l.configPath(a)) //nolint:gosec,noctx // our own binary; it is stopped by Stop
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=160MiB")

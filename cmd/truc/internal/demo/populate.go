@@ -75,7 +75,7 @@ func newCrew(ctx context.Context, n *Network, d *Description, province string) (
 	s := &story{n: n, d: d}
 	c := &crew{url: s.node(province), reception: newBrowser(), officer: newBrowser(), head: newBrowser()}
 	for b, account := range map[*browser]string{c.reception: ".tiepnhan", c.officer: ".hotich", c.head: ".lanhdao"} {
-		if _, err := b.signIn(ctx, c.url+"/desk", "officer", s.account(strings.ToLower(province)+account)); err != nil {
+		if err := b.signIn(ctx, c.url+"/desk", "officer", s.account(strings.ToLower(province)+account)); err != nil {
 			return nil, err
 		}
 	}
@@ -210,7 +210,7 @@ func (s *story) payDue(ctx context.Context) error {
 	if f, err = p.form("/pay"); err != nil {
 		return err
 	}
-	if p, err = f.press(ctx, "success"); err != nil {
+	if _, err = f.press(ctx, "success"); err != nil {
 		return err
 	}
 	return until(ctx, "the payment", func() (bool, error) {

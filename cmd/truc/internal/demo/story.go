@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,6 @@ type story struct {
 	officer         *browser
 	draft, number   string
 	result          []byte
-	receipt         []byte
 	person          synthetic.Story
 	// did are the acts that are known to have happened, tried those that may have: a person who was interrupted looks
 	// before acting again.
@@ -175,7 +175,7 @@ func (s *story) begin(ctx context.Context, b *browser, account, unit string) (*p
 		return nil, "", err
 	}
 	if strings.Contains(p.url.Path, "/login") {
-		if _, err = b.signInFrom(ctx, p, "citizen", account); err != nil {
+		if err = b.signInFrom(ctx, p, "citizen", account); err != nil {
 			return nil, "", err
 		}
 		if p, err = b.get(ctx, s.portal("/procedures/2.000635")); err != nil {
@@ -427,12 +427,7 @@ func (s *story) state(ctx context.Context, states ...string) error {
 			return false, err
 		}
 		last = p.data("state")
-		for _, st := range states {
-			if last == st {
-				return true, nil
-			}
-		}
-		return false, nil
+		return slices.Contains(states, last), nil
 	})
 	if err != nil {
 		return fmt.Errorf("the citizen's page still shows %q: %w", last, err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -55,11 +56,11 @@ func (s *story) act(ctx context.Context, b *browser, action, to string, values m
 }
 
 func (s *story) receive(ctx context.Context) error {
-	p, err := s.reception.signIn(ctx, s.node(lamDong)+"/desk", "officer", s.account("h36.tiepnhan"))
-	if err != nil {
+	if err := s.reception.signIn(ctx, s.node(lamDong)+"/desk", "officer", s.account("h36.tiepnhan")); err != nil {
 		return err
 	}
-	if p, err = s.reception.get(ctx, s.node(lamDong)+"/desk"); err != nil {
+	p, err := s.reception.get(ctx, s.node(lamDong)+"/desk")
+	if err != nil {
 		return err
 	}
 	if p, err = p.follow(ctx, "/desk/dossiers/"+s.number); err != nil {
@@ -82,7 +83,7 @@ func (s *story) receive(ctx context.Context) error {
 }
 
 func (s *story) supplement(ctx context.Context) error {
-	if _, err := s.officer.signIn(ctx, s.node(lamDong)+"/desk", "officer", s.account("h36.hotich")); err != nil {
+	if err := s.officer.signIn(ctx, s.node(lamDong)+"/desk", "officer", s.account("h36.hotich")); err != nil {
 		return err
 	}
 	err := s.once("askMore", func() error {
@@ -156,7 +157,7 @@ func (s *story) sign(ctx context.Context) error {
 	if err := s.once("sign refused", func() error { return s.wrongRole(ctx) }); err != nil {
 		return err
 	}
-	if _, err := s.head.signIn(ctx, s.node(lamDong)+"/desk", "officer", s.account("h36.lanhdao")); err != nil {
+	if err := s.head.signIn(ctx, s.node(lamDong)+"/desk", "officer", s.account("h36.lanhdao")); err != nil {
 		return err
 	}
 	for _, a := range []struct {
@@ -310,7 +311,7 @@ func (s *story) myData(ctx context.Context) error {
 	}
 	// The officer read the birth of the husband: that reading stands in his list, not in hers.
 	husband := newBrowser()
-	if p, err = husband.signIn(ctx, s.portal("/my-data"), "citizen", s.account("c-bao")); err != nil {
+	if err = husband.signIn(ctx, s.portal("/my-data"), "citizen", s.account("c-bao")); err != nil {
 		return err
 	}
 	if p, err = husband.get(ctx, s.portal("/my-data")); err != nil {
@@ -415,12 +416,10 @@ func (s *story) badDay(ctx context.Context) error {
 	answers := s.answers()
 	answers["submitter.relation"] = "self"
 	answers["copies"] = "1"
-	for k, v := range map[string]string{
+	maps.Copy(answers, map[string]string{
 		"requester.fullName": "Lê Văn Thành", "requester.birthDate-day": "3", "requester.birthDate-month": "9", "requester.birthDate-year": "1985",
 		"requester.personalId": s.personalID("c-thanh"), "requester.residence": "42/6 đường Nguyễn Trãi, Huế",
-	} {
-		answers[k] = v
-	}
+	})
 	if p, err = s.walk(ctx, p, answers); err != nil {
 		return err
 	}
