@@ -31,7 +31,7 @@ func TestVerify(t *testing.T) {
 	h := newHostile(t)
 	dir := t.TempDir()
 	get := func(url string) []byte {
-		res, err := h.ha.Get(url) //nolint:noctx // bounded by the client
+		res, err := h.ha.Get(url)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func demoCommand(ctx context.Context, s streams, args []string) error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer os.RemoveAll(dir) //nolint:errcheck // a folder left over in /tmp does no harm
 		if !flagGiven(fs, "dir") {
 			opt.Dir = dir
 		}

@@ -298,7 +298,7 @@ func TestHostileSignIn(t *testing.T) {
 	t.Run("open redirects", func(t *testing.T) {
 		for _, next := range []string{"https://evil.example", "//evil.example", `/\evil.example`, "/\t/evil.example", "javascript:alert(1)", "/%5cevil.example", "http:evil.example"} {
 			for _, path := range []string{"/login?next=", "/login/start?kind=citizen&next="} {
-				res, err := h.nobody.Get(h.portal + path + url.QueryEscape(next)) //nolint:noctx // bounded by the client
+				res, err := h.nobody.Get(h.portal + path + url.QueryEscape(next))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -312,12 +312,12 @@ func TestHostileLink(t *testing.T) {
 		{"foreign authority, expired", foreign(time.Hour, now.Add(-72*time.Hour))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13} //nolint:gosec // we are the attacker
+			cfg := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13} // we are the attacker
 			if tt.cert != nil {
 				cfg.Certificates = []tls.Certificate{*tt.cert}
 			}
-			client := &http.Client{Transport: &http2.Transport{TLSClientConfig: cfg}, Timeout: 5 * time.Second}
-			res, err := client.Post(link+"/x1/VN/GOV/G01/population/person/query", "application/json", strings.NewReader("{}")) //nolint:noctx // bounded by the client
+			client := &http.Client{Transport: &http2.Transport{TLSClientConfig: cfg}, Timeout: 5 * time.Second} //nolint:staticcheck // HTTP/2 and nothing else, as the link speaks
+			res, err := client.Post(link+"/x1/VN/GOV/G01/population/person/query", "application/json", strings.NewReader("{}"))
 			if err == nil {
 				defer res.Body.Close()
 				b, _ := io.ReadAll(res.Body)

@@ -23,7 +23,7 @@ func TestKillAnyNodeAtAnyStep(t *testing.T) {
 		})
 	})
 	t.Run("at random", func(t *testing.T) {
-		r := rand.New(rand.NewPCG(20261121, 1)) //nolint:gosec // a schedule that can be repeated
+		r := rand.New(rand.NewPCG(20261121, 1)) // a schedule that can be repeated
 		killStory(t, portsRandom, func(int) []strike {
 			var out []strike
 			for range 1 + r.IntN(2) {

@@ -94,7 +94,7 @@ func (s *sharedNetwork) get(t *testing.T) *demo.Network {
 		t.Skip("starts a network")
 	}
 	s.once.Do(func() {
-		if s.dir, s.err = os.MkdirTemp("", "truc-system-"); s.err != nil {
+		if s.dir, s.err = os.MkdirTemp("", "truc-system-"); s.err != nil { //nolint:usetesting // it outlives the test that asks first
 			return
 		}
 		if s.n, s.err = startNetwork(demo.Options{Dir: s.dir, BasePort: portsShared}, &s.out); s.err != nil {

@@ -64,7 +64,8 @@ type reply struct {
 // running is a part that answers requests.
 type running struct {
 	addr string
-	// settle ends work that was put off, so that it is counted with what caused it; count fills in what is stored.
+	// settle ends work that was put off, so that it is counted with what caused it; count fills in what is stored. Both
+	// may be missing.
 	settle func(context.Context) error
 	count  func(context.Context, *reply) error
 	close  func() error
@@ -97,30 +98,32 @@ func Part(ctx context.Context, in io.Reader, out, logTo io.Writer, now func() ti
 	if err := enc.Encode(reply{Addr: p.addr}); err != nil {
 		return err
 	}
-	for lines.Scan() { // what the line says does not matter: there is one question
-		if err := enc.Encode(p.report(ctx)); err != nil {
+	for lines.Scan() {
+		if err := enc.Encode(p.report(ctx, lines.Text() == askStored)); err != nil {
 			return err
 		}
 	}
 	return lines.Err()
 }
 
-func (p *running) report(ctx context.Context) reply {
-	var r reply
-	for _, f := range []func(context.Context) error{p.settle, func(ctx context.Context) error {
-		if p.count == nil {
-			return nil
-		}
-		return p.count(ctx, &r)
-	}} {
-		if f == nil {
-			continue
-		}
-		if err := f(ctx); err != nil {
+// The questions. To count what is stored costs time of its own, so it is asked once, at the end.
+const (
+	askUsage  = "usage"
+	askStored = "stored"
+)
+
+func (p *running) report(ctx context.Context, stored bool) (r reply) {
+	if p.settle != nil {
+		if err := p.settle(ctx); err != nil {
 			r.Err = err.Error()
 		}
 	}
 	r.CPU, r.RSS, r.Files, r.Goroutines = cpuMicros(), residentBytes(), openFiles(), int64(runtime.NumGoroutine())
+	if stored && p.count != nil {
+		if err := p.count(ctx, &r); err != nil {
+			r.Err = err.Error()
+		}
+	}
 	return r
 }
 

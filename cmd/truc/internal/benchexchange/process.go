@@ -68,8 +68,8 @@ func (p *process) read() (r reply, err error) {
 }
 
 // ask returns how the part fares, after it has done what it had put off.
-func (p *process) ask() (reply, error) {
-	if _, err := io.WriteString(p.in, "?\n"); err != nil {
+func (p *process) ask(question string) (reply, error) {
+	if _, err := io.WriteString(p.in, question+"\n"); err != nil {
 		return reply{}, fmt.Errorf("%s: %w", p.name, err)
 	}
 	return p.read()
@@ -89,11 +89,11 @@ type chain struct {
 	consumer, provider *process
 }
 
-func (c chain) ask() (consumer, provider reply, err error) {
-	if consumer, err = c.consumer.ask(); err != nil {
+func (c chain) ask(question string) (consumer, provider reply, err error) {
+	if consumer, err = c.consumer.ask(question); err != nil {
 		return consumer, provider, err
 	}
-	provider, err = c.provider.ask()
+	provider, err = c.provider.ask(question)
 	return consumer, provider, err
 }
 

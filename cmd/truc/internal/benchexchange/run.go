@@ -123,11 +123,11 @@ func (b *bench) take(ctx context.Context, i int, cs []*client, d time.Duration) 
 	if i == 1 {
 		pair = b.c.bare
 	}
-	consumer, provider, err := pair.ask()
+	consumer, provider, err := pair.ask(askUsage)
 	if err != nil {
 		return o, err
 	}
-	backEnd, err := b.c.backEnd.ask()
+	backEnd, err := b.c.backEnd.ask(askUsage)
 	if err != nil {
 		return o, err
 	}
@@ -137,10 +137,10 @@ func (b *bench) take(ctx context.Context, i int, cs []*client, d time.Duration) 
 	if err := ctx.Err(); err != nil {
 		return o, err
 	}
-	if o.consumer, o.provider, err = pair.ask(); err != nil {
+	if o.consumer, o.provider, err = pair.ask(askUsage); err != nil {
 		return o, err
 	}
-	after, err := b.c.backEnd.ask()
+	after, err := b.c.backEnd.ask(askUsage)
 	if err != nil {
 		return o, err
 	}
@@ -201,7 +201,7 @@ func median(v []float64) float64 {
 
 // check makes sure that what was measured was the work: two entries and one row of every exchange at each node.
 func (b *bench) check() error {
-	consumer, provider, err := b.c.truc.ask()
+	consumer, provider, err := b.c.truc.ask(askStored)
 	if err != nil || b.failed > 0 { // a request that failed may have left some of its traces
 		return err
 	}
