@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,10 +29,18 @@ var hopHeaders = []string{
 	"Connection", "User-Agent", "Host", "Content-Length", "Server", "Expect",
 }
 
-// ownHeaders are set by the nodes; what a program or a service sends under these names is dropped.
-var ownHeaders = []string{
+// ownHeaders are set by the nodes, here in the spelling of net/http; what a program or a service sends under these names
+// is dropped.
+var ownHeaders = canonicalKeys(
 	HeaderClient, HeaderID, HeaderUserID, HeaderIssue, HeaderRequestID, HeaderHash, HeaderError, HeaderService,
 	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderLevel, "Content-Digest", "Signature", "Signature-Input",
+)
+
+func canonicalKeys(names ...string) []string {
+	for i, n := range names {
+		names[i] = http.CanonicalHeaderKey(n)
+	}
+	return names
 }
 
 // exchangeState follows one exchange through one node.
@@ -274,15 +283,11 @@ func endToEnd(h http.Header) http.Header {
 	out := make(http.Header, len(h))
 	for name, values := range h {
 		name = http.CanonicalHeaderKey(name)
-		if !slices.Contains(hopHeaders, name) && !isOwn(name) {
+		if !slices.Contains(hopHeaders, name) && !slices.Contains(ownHeaders, name) {
 			out[name] = append(out[name], values...)
 		}
 	}
 	return out
-}
-
-func isOwn(name string) bool {
-	return slices.ContainsFunc(ownHeaders, func(o string) bool { return strings.EqualFold(o, name) })
 }
 
 // purposeField writes "activity;basis". The basis is percent-encoded, because legal texts are named in Vietnamese and
@@ -320,5 +325,12 @@ func NewUUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand since Go 1.24)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	var out [36]byte
+	hex.Encode(out[:], b[:4])
+	hex.Encode(out[9:], b[4:6])
+	hex.Encode(out[14:], b[6:8])
+	hex.Encode(out[19:], b[8:10])
+	hex.Encode(out[24:], b[10:])
+	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
+	return string(out[:])
 }

@@ -11,6 +11,9 @@ import (
 	"unicode/utf8"
 )
 
+// maxNumber is the greatest integer that a reader with floating point holds exactly.
+const maxNumber = 1 << 53
+
 // canonical returns v as RFC 8785 (JSON Canonicalization Scheme) text, for values made of objects, lists, strings,
 // integers, booleans and null. Keys are ASCII, where byte order equals the UTF-16 order that the RFC asks for.
 func canonical(v any) ([]byte, error) {
@@ -48,7 +51,7 @@ func writeCanonical(w *bytes.Buffer, v any) error {
 		writeString(w, v)
 	case json.Number:
 		n, err := strconv.ParseInt(v.String(), 10, 64)
-		if err != nil || n > 1<<53 || n < -1<<53 {
+		if err != nil || n > maxNumber || n < -maxNumber {
 			return fmt.Errorf("number %s is not an integer that every reader can hold", v)
 		}
 		w.WriteString(strconv.FormatInt(n, 10))
@@ -87,39 +90,50 @@ func writeCanonical(w *bytes.Buffer, v any) error {
 	return nil
 }
 
-// writeString escapes exactly what RFC 8785 §3.2.2.2 escapes.
 func writeString(w *bytes.Buffer, s string) {
+	w.Write(appendString(w.AvailableBuffer(), s))
+}
+
+// appendString escapes exactly what RFC 8785 §3.2.2.2 escapes. A byte that is not UTF-8 becomes U+FFFD, as encoding/json
+// has it.
+func appendString(b []byte, s string) []byte {
 	const hexDigits = "0123456789abcdef"
-	w.WriteByte('"')
+	b = append(b, '"')
+	clean := 0 // s[clean:i] goes over as it is
 	for i := 0; i < len(s); {
 		c := s[i]
-		switch {
-		case c == '"' || c == '\\':
-			w.WriteByte('\\')
-			w.WriteByte(c)
-		case c == '\b':
-			w.WriteString(`\b`)
-		case c == '\f':
-			w.WriteString(`\f`)
-		case c == '\n':
-			w.WriteString(`\n`)
-		case c == '\r':
-			w.WriteString(`\r`)
-		case c == '\t':
-			w.WriteString(`\t`)
-		case c < 0x20:
-			w.WriteString(`\u00`)
-			w.WriteByte(hexDigits[c>>4])
-			w.WriteByte(hexDigits[c&15])
-		case c < utf8.RuneSelf:
-			w.WriteByte(c)
-		default:
-			_, n := utf8.DecodeRuneInString(s[i:])
-			w.WriteString(s[i : i+n])
+		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				b = append(append(b, s[clean:i]...), "\uFFFD"...)
+				clean = i + 1
+			}
 			i += n
 			continue
 		}
+		b = append(b, s[clean:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\b':
+			b = append(b, `\b`...)
+		case '\f':
+			b = append(b, `\f`...)
+		case '\n':
+			b = append(b, `\n`...)
+		case '\r':
+			b = append(b, `\r`...)
+		case '\t':
+			b = append(b, `\t`...)
+		default:
+			b = append(append(b, `\u00`...), hexDigits[c>>4], hexDigits[c&15])
+		}
 		i++
+		clean = i
 	}
-	w.WriteByte('"')
+	return append(append(b, s[clean:]...), '"')
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -24,21 +23,27 @@ func requestHash(head, body []byte) string {
 // RequestHash returns the value of x-road-request-hash for a request in its /r1/ form. net/http keeps neither the case
 // of names nor their order, so the head has a normal form of ours: lower-case names, sorted, values as received.
 func RequestHash(method, target string, header http.Header, body []byte) string {
-	var lines []string
+	type line struct {
+		name   string
+		values []string
+	}
+	lines := make([]line, 0, len(header))
 	for name, values := range header {
 		lower := strings.ToLower(name)
-		if slices.Contains(hopHeaders, http.CanonicalHeaderKey(name)) || strings.HasPrefix(lower, "truc-") ||
-			slices.Contains([]string{"signature", "signature-input", "content-digest"}, lower) {
+		switch {
+		case strings.HasPrefix(lower, "truc-"), lower == "signature", lower == "signature-input", lower == "content-digest",
+			slices.Contains(hopHeaders, http.CanonicalHeaderKey(name)):
 			continue
 		}
-		for _, v := range values {
-			lines = append(lines, lower+":"+v+"\r\n")
+		lines = append(lines, line{lower, values})
+	}
+	slices.SortFunc(lines, func(a, b line) int { return strings.Compare(a.name, b.name) })
+	head := make([]byte, 0, 1024)
+	head = append(append(append(append(head, method...), "\r\n"...), target...), "\r\n"...)
+	for _, l := range lines {
+		for _, v := range l.values {
+			head = append(append(append(append(head, l.name...), ':'), v...), "\r\n"...)
 		}
 	}
-	sort.SliceStable(lines, func(i, j int) bool {
-		a, _, _ := strings.Cut(lines[i], ":")
-		b, _, _ := strings.Cut(lines[j], ":")
-		return a < b
-	})
-	return requestHash([]byte(method+"\r\n"+target+"\r\n"+strings.Join(lines, "")), body)
+	return requestHash(head, body)
 }

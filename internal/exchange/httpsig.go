@@ -78,6 +78,26 @@ type signed struct {
 	created time.Time
 }
 
+// canonicalNames holds the fields of the link in the spelling that net/http keeps them under, because to find it costs
+// an allocation each time, and a signature asks for some forty.
+var canonicalNames = func() map[string]string {
+	out := map[string]string{}
+	for _, names := range [][]string{requestAlways, requestPresent, responseAlways, responsePresent, single} {
+		for _, n := range names {
+			out[n] = http.CanonicalHeaderKey(n)
+		}
+	}
+	return out
+}()
+
+// field returns the values of a header whose name is given in lower case.
+func field(h http.Header, name string) []string {
+	if c, ok := canonicalNames[name]; ok {
+		return h[c]
+	}
+	return h.Values(name)
+}
+
 // value returns a component's value (RFC 9421 §2).
 func (m sigMessage) value(c component) (string, error) {
 	fromReq, key := false, ""
@@ -113,7 +133,7 @@ func (m sigMessage) value(c component) (string, error) {
 	if strings.HasPrefix(c.name, "@") || c.name != strings.ToLower(c.name) {
 		return "", fmt.Errorf("component %q is not known", c.name)
 	}
-	values := header.Values(c.name)
+	values := field(header, c.name)
 	if len(values) == 0 {
 		return "", fmt.Errorf("component %q is not in the message", c.name)
 	}
@@ -123,6 +143,9 @@ func (m sigMessage) value(c component) (string, error) {
 			return "", fmt.Errorf("signature %q is not in the message", key)
 		}
 		return ":" + base64.StdEncoding.EncodeToString(sigs[key]) + ":", nil
+	}
+	if len(values) == 1 {
+		return strings.Trim(values[0], " \t"), nil
 	}
 	out := make([]string, len(values))
 	for i, v := range values {
@@ -134,13 +157,13 @@ func (m sigMessage) value(c component) (string, error) {
 // base builds the signature base (RFC 9421 §2.5): one line a component, no final newline.
 func (m sigMessage) base(in sigInput) (string, error) {
 	var b strings.Builder
-	seen := map[string]bool{}
-	for _, c := range in.components {
-		id := c.String()
-		if seen[id] {
+	b.Grow(1536)
+	ids := in.ids()
+	for i, c := range in.components {
+		id := ids[i]
+		if slices.Contains(ids[:i], id) {
 			return "", fmt.Errorf("component %s twice", id)
 		}
-		seen[id] = true
 		v, err := m.value(c)
 		if err != nil {
 			return "", err
@@ -148,9 +171,13 @@ func (m sigMessage) base(in sigInput) (string, error) {
 		if strings.ContainsAny(v, "\r\n") {
 			return "", fmt.Errorf("component %s spans lines", id)
 		}
-		b.WriteString(id + ": " + v + "\n")
+		b.WriteString(id)
+		b.WriteString(": ")
+		b.WriteString(v)
+		b.WriteByte('\n')
 	}
-	b.WriteString(`"@signature-params": ` + in.value())
+	b.WriteString(`"@signature-params": `)
+	in.write(&b, ids)
 	return b.String(), nil
 }
 
@@ -160,12 +187,12 @@ func (m sigMessage) required() []component {
 	if m.resp != nil {
 		always, present = responseAlways, responsePresent
 	}
-	var out []component
+	out := make([]component, 0, len(always)+len(present)+len(responseRequest))
 	for _, n := range always {
 		out = append(out, component{name: n})
 	}
 	for _, n := range present {
-		if len(m.header.Values(n)) > 0 {
+		if len(field(m.header, n)) > 0 {
 			out = append(out, component{name: n})
 		}
 	}
@@ -200,7 +227,7 @@ var errDigest = errors.New("the body does not have the digest that was signed")
 // verify checks digest, coverage, freshness and signature. lookup finds the key and says whether it may sign now.
 func (m sigMessage) verify(body []byte, lookup func(keyID string) (ed25519.PublicKey, error), now time.Time) (signed, error) {
 	for _, n := range single {
-		if len(m.header.Values(n)) > 1 {
+		if len(field(m.header, n)) > 1 {
 			return signed{}, fmt.Errorf("field %s occurs twice", n)
 		}
 	}
@@ -241,7 +268,9 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (ed25519.Publi
 // checkInput enforces parameters and coverage.
 func (m sigMessage) checkInput(in sigInput, now time.Time) (keyID string, created time.Time, err error) {
 	for _, p := range in.params {
-		if !slices.Contains([]string{"created", "keyid", "alg", "tag"}, p.key) {
+		switch p.key {
+		case "created", "keyid", "alg", "tag":
+		default:
 			return "", created, fmt.Errorf("signature parameter %q is not known", p.key)
 		}
 	}
@@ -252,12 +281,9 @@ func (m sigMessage) checkInput(in sigInput, now time.Time) (keyID string, create
 	if alg != sigAlg || tag != sigTag || keyID == "" || !ok {
 		return "", created, errors.New("the signature's parameters are not those of the link")
 	}
-	covered := map[string]bool{}
-	for _, c := range in.components {
-		covered[c.String()] = true
-	}
+	covered := in.ids()
 	for _, c := range m.required() {
-		if !covered[c.String()] {
+		if !slices.Contains(covered, c.String()) {
 			return "", created, fmt.Errorf("the signature does not cover %s", c)
 		}
 	}

@@ -278,11 +278,24 @@ func (x *exchangeState) refuse(ctx context.Context, req *WireRequest, f *Fault) 
 	return resp
 }
 
+// memberNames are the names of one version of the directory, by member.
+type memberNames struct {
+	version int64
+	names   map[string]map[string]string
+}
+
+// memberName looks a name up. The list of members is long, so it is asked for once in each version of the directory.
 func (s *Service) memberName(id, lang string) string {
-	for _, m := range s.opt.Directory.Members() {
-		if m.ID == id {
-			return m.Name[lang]
+	version := s.opt.Directory.State().Version // asked before the names, which can then only be newer
+	known := s.names.Load()
+	if known == nil || known.version != version {
+		known = &memberNames{version: version, names: map[string]map[string]string{}}
+		for _, m := range s.opt.Directory.Members() {
+			known.names[m.ID] = m.Name
+		}
+		if len(known.names) > 0 { // an expired directory lists nobody, and may become fresh again
+			s.names.Store(known)
 		}
 	}
-	return ""
+	return known.names[id][lang]
 }

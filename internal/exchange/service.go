@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"truc/internal/orgcode"
@@ -43,6 +44,7 @@ type Service struct {
 	seal   sealer
 	replay *replaySet
 	index  indexQueue
+	names  atomic.Pointer[memberNames]
 
 	mu     sync.RWMutex // guards offers and rules
 	offers map[string]offer

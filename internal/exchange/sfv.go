@@ -258,6 +258,9 @@ func parseSignature(s string) (map[string][]byte, error) {
 }
 
 func quoteSFV(s string) string {
+	if !strings.ContainsAny(s, `\"`) { // nearly always; a Replacer costs more than the rest of a signature base
+		return `"` + s + `"`
+	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
@@ -281,25 +284,42 @@ func writeParams(b *strings.Builder, params []sigParam) {
 }
 
 func (c component) String() string {
+	if len(c.params) == 0 {
+		return quoteSFV(c.name)
+	}
 	var b strings.Builder
 	b.WriteString(quoteSFV(c.name))
 	writeParams(&b, c.params)
 	return b.String()
 }
 
-// value writes the inner list with its parameters: the text of @signature-params.
+// ids are the component identifiers as they stand in a signature base.
+func (in sigInput) ids() []string {
+	out := make([]string, len(in.components))
+	for i, c := range in.components {
+		out[i] = c.String()
+	}
+	return out
+}
+
+// value returns the inner list with its parameters: the text of @signature-params.
 func (in sigInput) value() string {
 	var b strings.Builder
+	in.write(&b, in.ids())
+	return b.String()
+}
+
+// write is value for who has the ids already.
+func (in sigInput) write(b *strings.Builder, ids []string) {
 	b.WriteByte('(')
-	for i, c := range in.components {
+	for i, id := range ids {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(c.String())
+		b.WriteString(id)
 	}
 	b.WriteByte(')')
-	writeParams(&b, in.params)
-	return b.String()
+	writeParams(b, in.params)
 }
 
 func (in sigInput) str(key string) string {

@@ -11,7 +11,6 @@ import (
 var (
 	newCode = regexp.MustCompile(`^[A-Z][0-9]{2}(\.[0-9A-Z]{1,12})*$`)
 	oldCode = regexp.MustCompile(`^([0-9A-Z]{2,3}\.){1,3}[A-Z][0-9]{2}$`)
-	segment = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 )
 
 // MaxLen is the longest agency code, 35 characters (Decision 20/2020/QĐ-TTg).
@@ -33,6 +32,21 @@ func Level1(code string) string {
 	return ""
 }
 
+// isSegment reports whether s is [A-Za-z0-9._-]{1,64}. It is asked a score of times for each exchange.
+func isSegment(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
 // Service identifies one service of the exchange, always five segments (X-Road message protocol for REST §4).
 type Service struct {
 	Instance, Class, Member, Subsystem, Code string
@@ -45,7 +59,7 @@ func ParseService(s string) (Service, error) {
 		return Service{}, fmt.Errorf("service identifier %q has %d segments, want 5", s, len(p))
 	}
 	for _, x := range p {
-		if !segment.MatchString(x) {
+		if !isSegment(x) {
 			return Service{}, fmt.Errorf("service identifier %q: segment %q is not [A-Za-z0-9._-]{1,64}", s, x)
 		}
 	}
@@ -72,7 +86,7 @@ func ParseSubsystem(s string) (Subsystem, error) {
 		return Subsystem{}, fmt.Errorf("subsystem identifier %q has %d segments, want 4", s, len(p))
 	}
 	for _, x := range p {
-		if !segment.MatchString(x) {
+		if !isSegment(x) {
 			return Subsystem{}, fmt.Errorf("subsystem identifier %q: segment %q is not [A-Za-z0-9._-]{1,64}", s, x)
 		}
 	}

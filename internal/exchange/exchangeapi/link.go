@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"truc/internal/errs"
@@ -58,7 +59,7 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	resp := l.Service.Receive(r.Context(), &exchange.WireRequest{
 		Method: r.Method, TargetURI: "https://" + r.Host + r.RequestURI, Header: r.Header, Body: body,
-		PeerKeyID: pki.KeyID(r.TLS.PeerCertificates[0].PublicKey),
+		PeerKeyID: peerKeyID(r),
 	})
 	h := w.Header()
 	maps.Copy(h, resp.Header)
@@ -69,10 +70,32 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(resp.Body)
 }
 
+// connKey is the context key under which a connection keeps its peer's key id.
+type connKey struct{}
+
+// peerKeyID returns the id of the key in the peer's certificate. The certificate of a connection never changes (TLS 1.3
+// does not renegotiate), so its id is made once for each connection; who may use it is asked with every request.
+func peerKeyID(r *http.Request) string {
+	fresh := func() string { return pki.KeyID(r.TLS.PeerCertificates[0].PublicKey) }
+	kept, ok := r.Context().Value(connKey{}).(*atomic.Pointer[string])
+	if !ok {
+		return fresh()
+	}
+	if id := kept.Load(); id != nil {
+		return *id
+	}
+	id := fresh()
+	kept.Store(&id)
+	return id
+}
+
 // Server returns the server of the link with limits on slow and silent peers (spec D33).
 func (l *Link) Server(settings pki.Settings, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: l, TLSConfig: settings.Server(), MaxHeaderBytes: maxHeader,
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, new(atomic.Pointer[string]))
+		},
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // failed handshakes of strangers are no fault of ours
 	}

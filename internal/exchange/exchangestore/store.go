@@ -5,7 +5,9 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"truc/internal/errs"
@@ -18,9 +20,11 @@ import (
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Store implements [exchange.Store] and [exchange.KeyStore].
+// Store implements [exchange.Store] and [exchange.KeyStore]. A node has one: it remembers API keys that it has found, and
+// forgets them when one is added or revoked through it.
 type Store struct {
-	DB *storage.DB
+	DB   *storage.DB
+	keys keyMemory
 }
 
 const columns = `seq, role, request_id, exchange_id, client, service, method, path, status, outcome, at, duration,
@@ -29,22 +33,69 @@ const columns = `seq, role, request_id, exchange_id, client, service, method, pa
 // Record implements [exchange.Store]. A row that was rebuilt from half an exchange is completed, never emptied.
 func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
 	defer errs.Wrap(&err, "index %d messages", len(ms))
+	texts := map[int]string{}
 	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
-		for _, m := range ms {
-			_, err := tx.ExecContext(ctx, `INSERT INTO exchange_message (role, request_id, exchange_id, client, service, method, path, status, outcome, at,
-					duration, request_index, response_index, request_size, response_size, activity, dossier)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-				ON CONFLICT (role, request_id) DO UPDATE SET status = excluded.status, outcome = excluded.outcome, duration = excluded.duration,
-					response_index = excluded.response_index, response_size = excluded.response_size
-				WHERE exchange_message.response_index < excluded.response_index`,
-				m.Role, m.RequestID, m.ExchangeID, m.Client, m.Service, m.Method, m.Path, int64(m.Status), m.Outcome, storage.Micros(m.At),
-				m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier)
-			if err != nil {
+		for rest := ms; len(rest) > 0; {
+			n := chunk(rest)
+			if texts[n] == "" {
+				texts[n] = insertText(n)
+			}
+			args := make([]any, 0, n*insertBinds)
+			for _, m := range rest[:n] {
+				args = append(args, m.Role, m.RequestID, m.ExchangeID, m.Client, m.Service, m.Method, m.Path, int64(m.Status), m.Outcome, storage.Micros(m.At),
+					m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier)
+			}
+			if _, err := tx.ExecContext(ctx, texts[n], args...); err != nil {
 				return err
 			}
+			rest = rest[n:]
 		}
 		return nil
 	})
+}
+
+const insertBinds = 17
+
+// chunk is how many rows go into the next statement: a few fixed numbers, so that there are few texts, and one alone when
+// two of them are the same row, which PostgreSQL refuses to write twice in one statement.
+func chunk(ms []exchange.Message) int {
+	for _, n := range []int{16, 4} {
+		if len(ms) < n {
+			continue
+		}
+		seen := make(map[[2]string]bool, n)
+		for _, m := range ms[:n] {
+			seen[[2]string{m.Role, m.RequestID}] = true
+		}
+		if len(seen) == n {
+			return n
+		}
+	}
+	return 1
+}
+
+// insertText is the statement for n rows. To read a statement costs the database more than to add a row; but SQLite finds
+// a bind in time that grows with their number, so long statements are slow again.
+func insertText(n int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO exchange_message (role, request_id, exchange_id, client, service, method, path, status, outcome, at,
+		duration, request_index, response_index, request_size, response_size, activity, dossier) VALUES `)
+	for i := range n * insertBinds {
+		switch {
+		case i == 0:
+			b.WriteByte('(')
+		case i%insertBinds == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(i + 1))
+	}
+	b.WriteString(`) ON CONFLICT (role, request_id) DO UPDATE SET status = excluded.status, outcome = excluded.outcome, duration = excluded.duration,
+		response_index = excluded.response_index, response_size = excluded.response_size
+		WHERE exchange_message.response_index < excluded.response_index`)
+	return b.String()
 }
 
 // Recent implements [exchange.Store].
@@ -152,6 +203,7 @@ func (s *Store) RequestIDs(ctx context.Context, since time.Time) ([]string, erro
 
 // AddKey implements [exchange.KeyStore].
 func (s *Store) AddKey(ctx context.Context, k exchange.APIKey) error {
+	defer s.keys.forget()
 	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO exchange_apikey (id, hash, subsystem, label, created_at, created_by, revoked_at)
 			VALUES ($1, $2, $3, $4, $5, $6, 0)`, k.ID, k.Hash, k.Subsystem, k.Label, storage.Micros(k.CreatedAt), k.CreatedBy)
@@ -164,7 +216,11 @@ func (s *Store) AddKey(ctx context.Context, k exchange.APIKey) error {
 
 // KeyByHash implements [exchange.KeyStore].
 func (s *Store) KeyByHash(ctx context.Context, hash string) (exchange.APIKey, error) {
-	k := exchange.APIKey{Hash: hash}
+	k, era, ok := s.keys.find(hash)
+	if ok {
+		return k, nil
+	}
+	k.Hash = hash
 	var created int64
 	err := s.DB.QueryRowContext(ctx, `SELECT id, subsystem, label, created_at, created_by FROM exchange_apikey WHERE hash = $1 AND revoked_at = 0`, hash).
 		Scan(&k.ID, &k.Subsystem, &k.Label, &created, &k.CreatedBy)
@@ -172,7 +228,47 @@ func (s *Store) KeyByHash(ctx context.Context, hash string) (exchange.APIKey, er
 		return k, errs.E(errs.NotFound, "exchange.key_unknown", err)
 	}
 	k.CreatedAt = storage.Time(created)
+	if err == nil {
+		s.keys.keep(k, era)
+	}
 	return k, err
+}
+
+// keyMemory holds keys that were found, because every request of a program asks for one.
+type keyMemory struct {
+	mu  sync.Mutex // guards all below
+	era int64      // counts what may have changed a key
+	m   map[string]exchange.APIKey
+}
+
+const maxKeyMemory = 4096
+
+func (k *keyMemory) find(hash string) (key exchange.APIKey, era int64, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	key, ok = k.m[hash]
+	return key, k.era, ok
+}
+
+// keep remembers a key, unless something changed since era: it was read before, and may have been revoked meanwhile.
+func (k *keyMemory) keep(key exchange.APIKey, era int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.era != era {
+		return
+	}
+	if k.m == nil || len(k.m) >= maxKeyMemory {
+		k.m = map[string]exchange.APIKey{}
+	}
+	k.m[key.Hash] = key
+}
+
+// forget is called when a change of keys has been committed or may have been.
+func (k *keyMemory) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.era++
+	clear(k.m)
 }
 
 // Keys implements [exchange.KeyStore].
@@ -197,6 +293,7 @@ func (s *Store) Keys(ctx context.Context) ([]exchange.APIKey, error) {
 
 // RevokeKey implements [exchange.KeyStore].
 func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
+	defer s.keys.forget()
 	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
 		r, err := tx.ExecContext(ctx, `UPDATE exchange_apikey SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0`, storage.Micros(at), id)
 		if err != nil {

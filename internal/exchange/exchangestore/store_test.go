@@ -1,6 +1,7 @@
 package exchangestore
 
 import (
+	"fmt"
 	"io/fs"
 	"testing"
 	"time"
@@ -12,6 +13,17 @@ import (
 	"truc/internal/storage"
 	"truc/internal/storage/storagetest"
 )
+
+// TestKeyMemory checks that a key that was read before it was revoked is not remembered after.
+func TestKeyMemory(t *testing.T) {
+	var m keyMemory
+	_, era, _ := m.find("h")
+	m.forget()
+	m.keep(exchange.APIKey{Hash: "h"}, era)
+	if _, _, ok := m.find("h"); ok {
+		t.Error("a key of before the change is remembered")
+	}
+}
 
 func TestStore(t *testing.T) {
 	sub, err := fs.Sub(Migrations, "migrations")
@@ -63,6 +75,19 @@ func TestStore(t *testing.T) {
 		if ids, err := s.RequestIDs(ctx, now); err != nil || len(ids) != 2 {
 			t.Errorf("RequestIDs = %v, %v", ids, err)
 		}
+		// More rows than one statement takes, with the same row twice among the first.
+		many := []exchange.Message{a, done}
+		for i := range 150 {
+			m := a
+			m.RequestID, m.ExchangeID = fmt.Sprintf("many-%d", i), "many"
+			many = append(many, m)
+		}
+		if err := s.Record(ctx, many); err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := s.RequestIDs(ctx, now); err != nil || len(rows) != 152 {
+			t.Errorf("%d rows after a long batch, %v; want 152", len(rows), err)
+		}
 		k := exchange.APIKey{ID: "k", Hash: "h", Subsystem: a.Client, Label: "l", CreatedAt: now, CreatedBy: "admin"}
 		if err := s.AddKey(ctx, k); err != nil {
 			t.Fatal(err)
@@ -70,8 +95,10 @@ func TestStore(t *testing.T) {
 		if err := s.AddKey(ctx, exchange.APIKey{ID: "k2", Hash: "h"}); !errs.Is(err, errs.Conflict) {
 			t.Errorf("second key of one hash: %v", err)
 		}
-		if got, err := s.KeyByHash(ctx, "h"); err != nil || got != k {
-			t.Errorf("KeyByHash = %+v, %v", got, err)
+		for range 2 { // the second time from memory
+			if got, err := s.KeyByHash(ctx, "h"); err != nil || got != k {
+				t.Errorf("KeyByHash = %+v, %v", got, err)
+			}
 		}
 		if err := s.RevokeKey(ctx, "k", now); err != nil {
 			t.Fatal(err)
