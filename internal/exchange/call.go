@@ -280,11 +280,22 @@ func (x *exchangeState) directoryFault(err error) *Fault {
 
 // endToEnd copies headers without those of one hop and those the nodes set.
 func endToEnd(h http.Header) http.Header {
-	out := make(http.Header, len(h))
+	out := make(http.Header, len(h)+len(ownHeaders)/2) // most of our own are set next
+	n := 0
+	for _, values := range h {
+		n += len(values)
+	}
+	all := make([]string, 0, n) // one array for all values; each gets its part of it, with no room to grow into the next
 	for name, values := range h {
 		name = http.CanonicalHeaderKey(name)
-		if !slices.Contains(hopHeaders, name) && !slices.Contains(ownHeaders, name) {
+		switch {
+		case slices.Contains(hopHeaders, name), slices.Contains(ownHeaders, name):
+		case out[name] != nil: // a handler wrote it in two spellings
 			out[name] = append(out[name], values...)
+		default:
+			from := len(all)
+			all = append(all, values...)
+			out[name] = all[from:len(all):len(all)]
 		}
 	}
 	return out

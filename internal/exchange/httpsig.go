@@ -216,7 +216,8 @@ func (m sigMessage) sign(body []byte, key crypto.Signer, keyID string, now time.
 	if err != nil {
 		return signed{}, err
 	}
-	m.header.Set("Signature-Input", sigLabel+"="+in.value())
+	_, params, _ := strings.Cut(base[strings.LastIndexByte(base, '\n')+1:], ": ") // the last line of the base
+	m.header.Set("Signature-Input", sigLabel+"="+params)
 	m.header.Set("Signature", sigLabel+"=:"+base64.StdEncoding.EncodeToString(sig)+":")
 	return signed{base: base, sig: sig, keyID: keyID, created: now.Truncate(time.Second)}, nil
 }

@@ -175,3 +175,10 @@ func TestMaskDigits(t *testing.T) {
 		}
 	}
 }
+
+// value is the text of @signature-params.
+func (in sigInput) value() string {
+	var b strings.Builder
+	in.write(&b, in.ids())
+	return b.String()
+}

@@ -288,6 +288,7 @@ func (c component) String() string {
 		return quoteSFV(c.name)
 	}
 	var b strings.Builder
+	b.Grow(48)
 	b.WriteString(quoteSFV(c.name))
 	writeParams(&b, c.params)
 	return b.String()
@@ -302,14 +303,7 @@ func (in sigInput) ids() []string {
 	return out
 }
 
-// value returns the inner list with its parameters: the text of @signature-params.
-func (in sigInput) value() string {
-	var b strings.Builder
-	in.write(&b, in.ids())
-	return b.String()
-}
-
-// write is value for who has the ids already.
+// write writes the inner list with its parameters: the text of @signature-params.
 func (in sigInput) write(b *strings.Builder, ids []string) {
 	b.WriteByte('(')
 	for i, id := range ids {

@@ -164,7 +164,12 @@ func (l *Log) write(entries [][]byte) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	var records, offsets, hashes []byte
+	size := 0
+	for _, e := range entries {
+		size += headSize + len(e)
+	}
+	records, offsets := make([]byte, 0, size), make([]byte, 0, 8*len(entries))
+	hashes := make([]byte, 0, tlog.HashSize*(2*len(entries)+4))
 	edge, end := l.edge, l.dataEnd
 	for i, e := range entries {
 		offsets = binary.BigEndian.AppendUint64(offsets, uint64(end)) //nolint:gosec // never negative

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -122,7 +121,7 @@ func (e *Edge) call(w http.ResponseWriter, r *http.Request) (*exchange.Answer, e
 		return nil, exchange.NewFault("client.", "bad_request", err)
 	}
 	c := exchange.Call{
-		To: t.Service, Method: r.Method, Path: t.Path.String(), Query: t.Query, Header: r.Header.Clone(),
+		To: t.Service, Method: r.Method, Path: t.Path.String(), Query: t.Query, Header: maps.Clone(r.Header),
 		ID: last(r.Header.Values(exchange.HeaderID)), UserID: last(r.Header.Values(exchange.HeaderUserID)),
 		Dossier: last(r.Header.Values(exchange.HeaderIssue)), Server: last(r.Header.Values(exchange.HeaderServer)),
 	}
@@ -150,7 +149,7 @@ func (e *Edge) call(w http.ResponseWriter, r *http.Request) (*exchange.Answer, e
 	c.Activity, c.Basis = exchange.ParsePurpose(r.Header.Get(exchange.HeaderPurpose))
 	c.Header.Del("Truc-Mode")
 	c.Header.Del(exchange.HeaderServer)
-	if c.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody)); err != nil {
+	if c.Body, err = readAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody), r.ContentLength); err != nil {
 		return nil, exchange.NewFault("client.", "invalid_body", err, "megabytes", exchange.MaxBody>>20)
 	}
 	return e.Service.Call(r.Context(), c)

@@ -50,7 +50,7 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not found", http.StatusNotFound)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody), r.ContentLength)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			http.Error(w, "the body is too large", http.StatusRequestEntityTooLarge)
@@ -68,6 +68,17 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(resp.Status)
 	_, _ = w.Write(resp.Body)
+}
+
+// maxTrusted is how much memory is taken on a sender's word, before the bytes are there.
+const maxTrusted = 64 << 10
+
+// readAll is io.ReadAll into a buffer of the announced length, as far as it is trusted, instead of one that grows.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(min(max(length, 0), maxTrusted)) + bytes.MinRead) // with room for the read that finds the end
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // connKey is the context key under which a connection keeps its peer's key id.
@@ -131,14 +142,14 @@ func (c *Carrier) Carry(ctx context.Context, p exchange.Peer, req *exchange.Wire
 	}
 	// Opaque is sent as it is: no decoding and encoding may change what was signed.
 	hr.URL = &url.URL{Scheme: "https", Host: rest[:i], Opaque: rest[i:]}
-	hr.Header = req.Header.Clone()
+	hr.Header = maps.Clone(req.Header) // RoundTrip does not change it
 	hr.Header["User-Agent"] = nil
 	resp, err := c.transport(p).RoundTrip(hr)
 	if err != nil {
 		return nil, errs.E(errs.Unavailable, "exchange.peer_unreachable", err, "peer", p.Member)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, exchange.MaxBody+1))
+	body, err := readAll(io.LimitReader(resp.Body, exchange.MaxBody+1), resp.ContentLength)
 	if err != nil {
 		return nil, errs.E(errs.Unavailable, "exchange.peer_unreachable", err, "peer", p.Member)
 	}
