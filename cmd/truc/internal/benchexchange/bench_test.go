@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -24,13 +25,31 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// safeBuffer takes what several processes say.
+type safeBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
 // TestRun looks at the shape of a report, never at a speed.
 func TestRun(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
+	var log safeBuffer
 	report, err := Run(t.Context(), Options{
 		Duration: 300 * time.Millisecond, Rounds: 2, Concurrency: []int{1, 4}, Body: 1000, Dir: t.TempDir(), Now: time.Now, Log: &log,
 		Soak: 300 * time.Millisecond, SoakClients: 2, SampleEvery: 100 * time.Millisecond, Command: []string{exe, actAsPart},

@@ -26,7 +26,7 @@ type Options struct {
 	Command []string
 	// Now is the real clock.
 	Now func() time.Time
-	// Log is where the parts' own log lines go.
+	// Log is where the parts' own log lines go; several write to it at once.
 	Log io.Writer
 }
 
