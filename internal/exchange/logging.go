@@ -134,6 +134,9 @@ func (q *indexQueue) take() []Message {
 	defer q.mu.Unlock()
 	rows := q.rows
 	q.rows = nil
+	if n := len(rows); n > 0 {
+		q.rows = make([]Message, 0, min(n, 1024)) // about as many will come until the next time
+	}
 	return rows
 }
 

@@ -81,7 +81,15 @@ func (p *fieldParser) str() (string, error) {
 	if !p.take('"') {
 		return "", errField
 	}
+	start := p.i
+	for !p.end() && p.s[p.i] >= 0x20 && p.s[p.i] < 0x7f && p.s[p.i] != '"' && p.s[p.i] != '\\' {
+		p.i++
+	}
+	if p.take('"') { // nothing was escaped, so the text is there as it is
+		return p.s[start : p.i-1], nil
+	}
 	var b strings.Builder
+	b.WriteString(p.s[start:p.i])
 	for !p.end() {
 		c := p.s[p.i]
 		p.i++

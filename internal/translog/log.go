@@ -39,6 +39,7 @@ const MaxEntry = 1<<16 - 1
 const (
 	headSize   = 8 // length and CRC before each payload
 	markerSize = 12
+	maxScratch = 256 << 10
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -74,7 +75,8 @@ type Log struct {
 	durable int64      // entries on the disk
 	dataEnd int64      // where the next record goes
 	edge    [64]tlog.Hash
-	next    *commit // the run that will cover what is written now
+	scratch [3][]byte // what write makes records, offsets and hashes in
+	next    *commit   // the run that will cover what is written now
 	failed  error
 	closed  bool
 	kick    chan struct{}
@@ -164,18 +166,16 @@ func (l *Log) write(entries [][]byte) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	size := 0
-	for _, e := range entries {
-		size += headSize + len(e)
-	}
-	records, offsets := make([]byte, 0, size), make([]byte, 0, 8*len(entries))
-	hashes := make([]byte, 0, tlog.HashSize*(2*len(entries)+4))
+	records, offsets, hashes := l.scratch[0][:0], l.scratch[1][:0], l.scratch[2][:0]
 	edge, end := l.edge, l.dataEnd
 	for i, e := range entries {
 		offsets = binary.BigEndian.AppendUint64(offsets, uint64(end)) //nolint:gosec // never negative
 		records = appendRecord(records, e)
 		end += headSize + int64(len(e))
 		hashes = appendHashes(hashes, &edge, l.size+int64(i), tlog.RecordHash(e))
+	}
+	if cap(records) <= maxScratch {
+		l.scratch = [3][]byte{records, offsets, hashes}
 	}
 	err := writeAll(l.data, records, l.dataEnd)
 	if err == nil {
