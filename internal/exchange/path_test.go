@@ -2,8 +2,10 @@ package exchange
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The vectors of spec §3.2.
@@ -165,6 +167,34 @@ func TestReplaySet(t *testing.T) {
 		if got := r.add(step.id, start.Add(secs(step.after))); got != step.want {
 			t.Errorf("step %d: add(%q) at %d s = %v; want %v", i, step.id, step.after, got, step.want)
 		}
+	}
+}
+
+// TestReplaySetMany checks that nothing is lost where the tables grow and where the generations turn.
+func TestReplaySetMany(t *testing.T) {
+	const n = 20_000
+	r := newReplaySet(2*freshness, n)
+	at := func(i int) time.Time { return vectorTime.Add(2 * freshness * time.Duration(i) / n) }
+	for i := range n {
+		if got := r.add(strconv.Itoa(i), at(i)); got != replayNew {
+			t.Fatalf("id %d = %v", i, got)
+		}
+	}
+	for i := range n {
+		if got := r.add(strconv.Itoa(i), at(n)); got != replaySeen {
+			t.Fatalf("id %d again = %v", i, got)
+		}
+	}
+	if got := r.add("one more", at(n)); got != replayFull {
+		t.Errorf("beyond the limit = %v", got)
+	}
+	if got := r.add("0", at(3*n)); got != replayNew || r.n != 1 {
+		t.Errorf("long after: %v with %d ids", got, r.n)
+	}
+	var zero hashSet
+	zero.add(0)
+	if !zero.has(0) {
+		t.Error("the hash 0 is lost")
 	}
 }
 
