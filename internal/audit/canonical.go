@@ -5,11 +5,14 @@ import (
 	"maps"
 	"slices"
 	"unicode/utf8"
+
+	"truc/internal/jcs"
 )
 
 var errCanonical = errors.New("a canonical record holds valid UTF-8 strings, lists of strings and maps of strings only")
 
-// appendCanonical writes v as RFC 8785 canonical JSON, limited to what a record needs. The same rules are in
+// appendCanonical writes v as RFC 8785 canonical JSON and refuses what a record never holds, which [jcs.Append] would
+// write. The same rules are in
 // docs/verify_receipt.py; what they have in common is tested there.
 func appendCanonical(b []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
@@ -61,18 +64,5 @@ func appendString(b []byte, s string) ([]byte, error) {
 	if !utf8.ValidString(s) {
 		return nil, errCanonical
 	}
-	const hex = "0123456789abcdef"
-	short := map[byte]byte{'"': '"', '\\': '\\', '\b': 'b', '\f': 'f', '\n': 'n', '\r': 'r', '\t': 't'}
-	b = append(b, '"')
-	for i := range len(s) {
-		c := s[i]
-		if e, ok := short[c]; ok {
-			b = append(b, '\\', e)
-		} else if c < 0x20 {
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		} else {
-			b = append(b, c)
-		}
-	}
-	return append(b, '"'), nil
+	return jcs.AppendString(b, s), nil
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"truc/internal/i18n"
+	"truc/internal/jcs"
 )
 
 // Lifetime is how long a document is good for; the center signs a new one daily and at every change, so a node
@@ -170,7 +171,7 @@ func (k PublicKey) ValidAt(t time.Time) bool {
 func (m Member) ID(instance string) string { return instance + "/" + m.Class + "/" + m.Code }
 
 // Canonical returns the bytes that are signed and hashed.
-func (d *Document) Canonical() ([]byte, error) { return canonical(d) }
+func (d *Document) Canonical() ([]byte, error) { return jcs.Marshal(d) }
 
 // Hash returns the hex SHA-256 of canonical bytes.
 func Hash(b []byte) string {
@@ -366,7 +367,7 @@ func validLinkURL(s string) error {
 // decodeDocument reads canonical bytes; anything not canonical is refused, so one content has one hash. Fields it
 // does not know are kept out but covered by the signature, so that a newer center may add some.
 func decodeDocument(raw []byte) (*Document, error) {
-	if err := requireCanonical(raw); err != nil {
+	if err := jcs.Check(raw); err != nil {
 		return nil, err
 	}
 	d := new(Document)

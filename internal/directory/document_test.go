@@ -8,24 +8,6 @@ import (
 	"truc/internal/i18n"
 )
 
-func TestCanonical(t *testing.T) {
-	got, err := canonicalise([]byte(`{"b": [1, true, null, "\u0111\u2028\u000f\n\/\\\""], "a": {"z": -1, "y": ""}}`))
-	want := "{\"a\":{\"y\":\"\",\"z\":-1},\"b\":[1,true,null,\"đ\u2028\\u000f\\n/\\\\\\\"\"]}"
-	if err != nil || string(got) != want {
-		t.Errorf("canonicalise = %s, %v; want %s", got, err, want)
-	}
-	for _, bad := range []string{`1.5`, `1e3`, `99999999999999999`, `{} {}`, `{`, ``} {
-		if got, err := canonicalise([]byte(bad)); err == nil {
-			t.Errorf("canonicalise(%q) = %s; want a refusal", bad, got)
-		}
-	}
-	for _, bad := range []string{`{"a":1,"a":1}`, `{"b":1,"a":1}`, `{ "a":1}`, `{"a":"\u0061"}`} {
-		if err := requireCanonical([]byte(bad)); err == nil {
-			t.Errorf("requireCanonical(%s) accepts", bad)
-		}
-	}
-}
-
 func testDocument() *Document {
 	key := func(n byte) PublicKey {
 		return NewPublicKey(ed25519.NewKeyFromSeed([]byte(strings.Repeat(string(rune('a'+n)), 32))).Public().(ed25519.PublicKey), 0, 0)

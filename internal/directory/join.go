@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"truc/internal/errs"
+	"truc/internal/jcs"
 	"truc/internal/pki"
 )
 
@@ -42,7 +43,7 @@ type Token struct {
 
 // String returns the text to hand over.
 func (t Token) String() string {
-	b, err := canonical(t)
+	b, err := jcs.Marshal(t)
 	if err != nil {
 		return ""
 	}
@@ -162,7 +163,7 @@ func decodeStrict(b []byte, v any) error {
 }
 
 func signRequest(v any, domain string, keys ...crypto.Signer) (Signed, error) {
-	b, err := canonical(v)
+	b, err := jcs.Marshal(v)
 	if err != nil {
 		return Signed{}, err
 	}
@@ -179,7 +180,7 @@ func signRequest(v any, domain string, keys ...crypto.Signer) (Signed, error) {
 
 // open decodes the request into v after checking its form and the signature by pub.
 func (s Signed) open(v any, domain string, pubs ...ed25519.PublicKey) error {
-	if err := requireCanonical(s.Request); err != nil {
+	if err := jcs.Check(s.Request); err != nil {
 		return errs.E(errs.Invalid, "directory.request_malformed", err)
 	}
 	for _, pub := range pubs {

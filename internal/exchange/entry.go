@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"truc/internal/jcs"
 )
 
 // maxEntry is the longest log entry (tile bundles use 16-bit lengths, spec D22).
@@ -67,7 +69,7 @@ const (
 )
 
 // encode returns the canonical bytes of the entry. It writes the fields in their canonical order itself, because to sort
-// what is always in the same order cost more than the signature; a test holds it to [canonical].
+// what is always in the same order cost more than the signature; a test holds it to [jcs.Marshal].
 func (e *Entry) encode() ([]byte, error) {
 	b := make([]byte, 0, 1024+len(e.Base)+len(e.Path))
 	for i, f := range [...]struct {
@@ -111,8 +113,8 @@ func (e *Entry) encode() ([]byte, error) {
 		b = append(append(append(b, '"'), f.name...), `":`...)
 		switch {
 		case !f.isNumber:
-			b = appendString(b, f.text)
-		case f.number > maxNumber || f.number < -maxNumber:
+			b = jcs.AppendString(b, f.text)
+		case f.number > jcs.MaxNumber || f.number < -jcs.MaxNumber:
 			return nil, fmt.Errorf("number %d is not an integer that every reader can hold", f.number)
 		default:
 			b = strconv.AppendInt(b, f.number, 10)

@@ -8,10 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"truc/internal/jcs"
 )
 
 // Values are what a record holds, flat: dotted path → string, bool, int64 or []string. Absent values are absent, never
@@ -21,11 +20,12 @@ type Values map[string]any
 // Canonical returns v as RFC 8785 canonical JSON, nested along the dots. Only the types of [Values] occur, so numbers
 // are integers and the number rules of the RFC stay simple.
 func (v Values) Canonical() ([]byte, error) {
-	var b bytes.Buffer
-	if err := writeCanonical(&b, v.nested()); err != nil {
-		return nil, err
+	for name, x := range v {
+		if err := keepable(x); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
-	return b.Bytes(), nil
+	return jcs.Append(nil, v.nested())
 }
 
 // cutPath splits "birthPlace.communeCode" at its dot.
@@ -103,108 +103,39 @@ func leafValue(x any) (any, error) {
 	return nil, fmt.Errorf("a value of type %T cannot be kept", x)
 }
 
-func writeCanonical(b *bytes.Buffer, x any) error {
-	switch x := x.(type) {
-	case map[string]any:
-		keys := make([]string, 0, len(x))
-		for k := range x {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys) // names are ASCII, for which the RFC's order of UTF-16 units is the order of bytes
-		b.WriteByte('{')
-		for i, k := range keys {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			writeString(b, k)
-			b.WriteByte(':')
-			if err := writeCanonical(b, x[k]); err != nil {
-				return err
-			}
-		}
-		b.WriteByte('}')
-	case []string:
-		b.WriteByte('[')
-		for i, s := range x {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			writeString(b, s)
-		}
-		b.WriteByte(']')
-	case string:
-		writeString(b, x)
-	case bool:
-		b.WriteString(strconv.FormatBool(x))
-	case int64:
-		if x > 1<<53 || x < -(1<<53) {
-			return errors.New("a number beyond 2^53 has no canonical form")
-		}
-		b.WriteString(strconv.FormatInt(x, 10))
-	default:
-		return fmt.Errorf("a value of type %T cannot be kept", x)
+// keepable refuses types that [Values] never holds.
+func keepable(x any) error {
+	switch x.(type) {
+	case string, bool, int64, []string:
+		return nil
 	}
-	return nil
-}
-
-// writeString escapes as RFC 8785 §3.2.2.2 demands, which is less than encoding/json does.
-func writeString(b *bytes.Buffer, s string) {
-	b.WriteByte('"')
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' || r == utf8.RuneError }) {
-		b.WriteString(s)
-		b.WriteByte('"')
-		return
-	}
-	for _, r := range s {
-		switch r {
-		case '"', '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case '\b':
-			b.WriteString(`\b`)
-		case '\t':
-			b.WriteString(`\t`)
-		case '\n':
-			b.WriteString(`\n`)
-		case '\f':
-			b.WriteString(`\f`)
-		case '\r':
-			b.WriteString(`\r`)
-		default:
-			if r < 0x20 {
-				fmt.Fprintf(b, `\u%04x`, r)
-			} else {
-				b.WriteRune(r)
-			}
-		}
-	}
-	b.WriteByte('"')
+	return fmt.Errorf("a value of type %T cannot be kept", x)
 }
 
 // blobHash is the SHA-256 of the canonical JSON of {field: commitment}. Each commitment has its own salt, derived from
 // the blob's random seed, because an unsalted hash of a sex or a birth date is guessed in microseconds.
 func blobHash(v Values, seed []byte) (string, error) {
-	commitments := make(map[string]any, len(v))
+	commitments := make(map[string]string, len(v))
 	mac := hmac.New(sha256.New, seed)
-	var b bytes.Buffer
 	for name, x := range v {
-		b.Reset()
-		b.WriteByte('[')
-		writeString(&b, name)
-		b.WriteByte(',')
-		if err := writeCanonical(&b, x); err != nil {
+		err := keepable(x)
+		if err != nil {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
-		b.WriteByte(']')
 		mac.Reset()
 		mac.Write([]byte(name))
-		sum := sha256.Sum256(append(mac.Sum(nil)[:16:16], b.Bytes()...))
+		b := append(mac.Sum(nil)[:16], '[')
+		b = append(jcs.AppendString(b, name), ',')
+		if b, err = jcs.Append(b, x); err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		sum := sha256.Sum256(append(b, ']'))
 		commitments[name] = hex.EncodeToString(sum[:])
 	}
-	b.Reset()
-	if err := writeCanonical(&b, commitments); err != nil {
+	b, err := jcs.Append(nil, commitments)
+	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(b.Bytes())
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), nil
 }
