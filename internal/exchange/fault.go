@@ -17,7 +17,9 @@ type Fault struct {
 	ID string
 	// Hop is the node or part that refused, as far as known.
 	Hop string
-	err *errs.Error
+	// Notice is what the owner of a disabled service tells its callers.
+	Notice string
+	err    *errs.Error
 }
 
 // Prefixes of fault types.
@@ -59,6 +61,7 @@ var faultCodes = map[string]faultCode{
 	"global_conf_outdated":      {errs.Unavailable, 503, "exchange.directory_expired"},
 	"cannot_sign":               {errs.Unavailable, 503, "exchange.cannot_sign"},
 	"maintenance_mode":          {errs.Unavailable, 503, "exchange.maintenance"},
+	"service_disabled":          {errs.Unavailable, 503, "exchange.service_disabled"},
 }
 
 // newFault makes a fault of a code at a place.
@@ -113,7 +116,11 @@ type faultBody struct {
 
 // Message is a short English sentence for programs; people see the message of the key.
 func (f *Fault) Message() string {
-	return strings.ReplaceAll(strings.ReplaceAll(f.Code(), "_", " "), ".", ": ")
+	m := strings.ReplaceAll(strings.ReplaceAll(f.Code(), "_", " "), ".", ": ")
+	if f.Notice != "" {
+		m += ": " + f.Notice
+	}
+	return m
 }
 
 // JSON returns the body of a refusal.
@@ -139,7 +146,8 @@ func parseFault(typ string, body []byte, hop string) *Fault {
 			c.kind = errs.Invalid
 		}
 	}
-	return &Fault{Type: b.Type, ID: b.Detail, Hop: hop, err: errs.E(c.kind, c.key, nil)}
+	notice := noticeIn(codeOf(b.Type), b.Message)
+	return &Fault{Type: b.Type, ID: b.Detail, Hop: hop, Notice: notice, err: errs.E(c.kind, c.key, nil, "notice", notice)}
 }
 
 // NewFault makes a fault of the edge: prefix ("client.", "server.clientproxy."), code, cause and message arguments.

@@ -92,6 +92,9 @@ type Offering struct {
 	Endpoints []Endpoint
 	// Public services appear in the catalogue open to all.
 	Public bool
+	// Disabled services refuse every call with Notice, which is shown to callers and in listMethods.
+	Disabled bool
+	Notice   string
 }
 
 // Endpoint is a method and a path pattern (spec §3.2).

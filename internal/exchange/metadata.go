@@ -18,6 +18,9 @@ type metaID struct {
 	ServiceCode  string     `json:"service_code,omitempty"`
 	ServiceType  string     `json:"service_type,omitempty"`
 	EndpointList []Endpoint `json:"endpoint_list,omitempty"`
+	// Disabled and Notice are ours: X-Road lists a disabled service without a word.
+	Disabled bool   `json:"disabled,omitempty"`
+	Notice   string `json:"notice,omitempty"`
 }
 
 // metadata answers listMethods, allowedMethods and getOpenAPI for a caller, or names the fault. Unlike X-Road it lists
@@ -58,6 +61,7 @@ func (s *Service) methodsFor(owner, client orgcode.Subsystem, allowedOnly bool) 
 		out = append(out, metaID{
 			ObjectType: "SERVICE", Instance: o.ID.Instance, Class: o.ID.Class, Code: o.ID.Member,
 			Subsystem: o.ID.Subsystem, ServiceCode: o.ID.Code, ServiceType: kind, EndpointList: endpoints,
+			Disabled: o.Disabled, Notice: o.Notice,
 		})
 	}
 	return out

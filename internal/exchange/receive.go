@@ -164,6 +164,9 @@ func (x *exchangeState) authorise(t Target, client orgcode.Subsystem) (http.Hand
 	if !allowed {
 		return nil, x.fault(atProvider, "access_denied", errors.New("the activity is not one the rule names"), "service", t.Service.String())
 	}
+	if o.Disabled { // only now: whoever may not call does not learn this either (spec §2.7)
+		return nil, x.disabled(o)
+	}
 	return o.handler, nil
 }
 
@@ -178,7 +181,7 @@ func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target
 		ctx, cancel = context.WithTimeout(ctx, left)
 		defer cancel()
 	}
-	ctx = reqctx.WithRequestID(ctx, x.msg.RequestID)
+	ctx = WithTarget(reqctx.WithRequestID(ctx, x.msg.RequestID), t)
 	ctx = reqctx.WithPrincipal(ctx, reqctx.Principal{Kind: reqctx.System, ID: client.String()})
 	ctx = reqctx.WithCaller(ctx, reqctx.Caller{
 		Subsystem: client.String(), Member: client.MemberID(), Agency: client.Member, Name: x.s.memberName(client.MemberID(), "vi"),
@@ -204,6 +207,9 @@ func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target
 	rec := newRecorder()
 	if err := x.serve(ctx, h, rec, hr); err != nil {
 		return nil, x.fault(atProvider, "service_failed.internal_error", err, "service", t.Service.String())
+	}
+	if rec.failed != nil {
+		return nil, x.fault(atProvider, rec.failed.code, rec.failed.err, "service", t.Service.String())
 	}
 	if rec.tooLarge {
 		return nil, x.fault(atProvider, "service_failed.invalid_body", errAnswerTooLarge, "service", t.Service.String())

@@ -13,6 +13,8 @@ type recorder struct {
 	body   bytes.Buffer
 	// tooLarge is set when the service wrote more than [MaxBody]; a shortened answer must never be signed.
 	tooLarge bool
+	// failed is set when the service could not be reached.
+	failed *failure
 }
 
 var errAnswerTooLarge = errors.New("the answer is too large")

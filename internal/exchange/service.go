@@ -105,20 +105,9 @@ var reservedCodes = []string{
 // Offer registers a handler for a service of this node; code is "population/person". The handler sees the
 // service path as its URL path and the caller in reqctx.
 func (s *Service) Offer(code string, o Offering, h http.Handler) error {
-	id, err := orgcode.ParseService(s.member + "/" + code)
+	id, err := s.offerable(code, o)
 	if err != nil {
 		return err
-	}
-	if !s.Hosts(id.Owner()) {
-		return fmt.Errorf("exchange: this node does not host %s", id.Owner())
-	}
-	if slices.Contains(reservedCodes, id.Code) {
-		return fmt.Errorf("exchange: service code %q is reserved", id.Code)
-	}
-	for _, e := range o.Endpoints {
-		if _, err := compilePattern(e.Path); err != nil {
-			return err
-		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
