@@ -63,6 +63,13 @@ CREATE TABLE directory_document (
 	CONSTRAINT directory_document_pkey PRIMARY KEY (version)
 );
 
+CREATE TABLE directory_entry (
+	kind text NOT NULL,
+	id text NOT NULL,
+	body text NOT NULL,
+	CONSTRAINT directory_entry_pkey PRIMARY KEY (kind, id)
+);
+
 CREATE TABLE directory_lock (
 	id bigint NOT NULL,
 	changes bigint NOT NULL,

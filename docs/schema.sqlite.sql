@@ -49,6 +49,13 @@ CREATE TABLE directory_document (
 	expires_at BIGINT NOT NULL
 	);
 
+CREATE TABLE directory_entry (
+	kind TEXT NOT NULL,
+	id TEXT NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (kind, id)
+	);
+
 CREATE TABLE directory_lock (
 	id BIGINT PRIMARY KEY,
 	changes BIGINT NOT NULL

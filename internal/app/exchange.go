@@ -136,11 +136,8 @@ func (d directoryView) Providers(service orgcode.Service) ([]exchange.Peer, erro
 	}
 	var out []exchange.Peer
 	for _, node := range doc.NodesOf(service.Owner().String()) {
-		p := peerOf(node)
-		if node.ID == s.Node {
-			out = slices.Insert(out, 0, p)
-		} else {
-			out = append(out, p)
+		if slices.Contains(s.Providers(), node.ID) { // others of the member host the subsystem without this service
+			out = append(out, peerOf(node))
 		}
 	}
 	if len(out) == 0 {

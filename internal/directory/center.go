@@ -36,6 +36,8 @@ type Center struct {
 	Key      crypto.Signer
 	NextKeys []PublicKey
 	CA       *pki.CA
+	// Witnesses are outside the network; nodes that offer to cosign are added by themselves.
+	Witnesses []Witness
 	// OldRoots are PEM certificates of authorities whose node certificates are still in use.
 	OldRoots []string
 	TSA      []TSA
@@ -118,6 +120,7 @@ func (c *Center) document(s *State) *Document {
 	d := &Document{
 		Instance: c.Instance, CenterURL: c.URL, Members: []Member{}, Nodes: []Node{}, Services: []Service{}, Revoked: []string{},
 		CA: append([]string{string(pki.EncodePEM(c.CA.Cert))}, c.OldRoots...), TSA: orEmpty(c.TSA),
+		Subsystems: []Subsystem{}, Groups: []Group{}, Witnesses: append([]Witness{}, c.Witnesses...), Policy: s.Policy,
 	}
 	if pub, ok := c.Key.Public().(ed25519.PublicKey); ok {
 		d.DirectoryKeys = append([]PublicKey{NewPublicKey(pub, 0, 0)}, c.NextKeys...)
@@ -127,10 +130,22 @@ func (c *Center) document(s *State) *Document {
 	}
 	for _, n := range s.Nodes {
 		n.Subsystems, n.Keys = orEmpty(n.Subsystems), orEmpty(n.Keys)
+		n.OldTLSKeyIDs, n.Successions = orEmpty(n.OldTLSKeyIDs), orEmpty(n.Successions)
+		if n.State == "" {
+			n.State = Registered
+		}
 		d.Nodes = append(d.Nodes, n.Node)
+		if _, gone := s.Revoked[n.TLSKeyID]; !gone && n.State == Registered && n.WitnessKey != "" && n.WitnessURL != "" {
+			d.Witnesses = append(d.Witnesses, Witness{Node: n.ID, Key: n.WitnessKey, URL: n.WitnessURL})
+		}
 	}
 	for _, x := range s.Services {
+		x.Nodes = x.Providers()
 		d.Services = append(d.Services, x)
+	}
+	d.Subsystems = append(d.Subsystems, s.subsystems()...)
+	for _, g := range s.Groups {
+		d.Groups = append(d.Groups, g)
 	}
 	for id := range s.Revoked {
 		d.Revoked = append(d.Revoked, id)
@@ -256,10 +271,10 @@ func (c *Center) recent(unix int64) bool {
 }
 
 // currentKey returns the node's newest signing key that is valid and not revoked.
-func (n NodeRecord) currentKey(now time.Time, revoked map[string]Revocation) (ed25519.PublicKey, error) {
+func (n NodeRecord) currentKey(now time.Time, revoked map[string]Revocation) (crypto.PublicKey, error) {
 	for _, k := range slices.Backward(n.Keys) {
 		if _, gone := revoked[k.KeyID]; !gone && k.ValidAt(now) {
-			return k.Ed25519()
+			return k.Public()
 		}
 	}
 	return nil, errs.E(errs.Denied, "directory.key_revoked", nil)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"truc/internal/errs"
@@ -50,7 +51,7 @@ func (c *Center) Join(ctx context.Context, req Signed) (*Reply, error) {
 		}
 		t.UsedAt, t.TLSKeyID, t.SigningKeyID = c.now(), tlsKey, in.SigningKey.KeyID
 		s.Tokens[t.ID] = t
-		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey
+		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey, n.WitnessURL = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey, in.WitnessURL
 		s.Nodes[n.ID] = n
 		if err := replaceServices(s, n.Node, in.Services); err != nil {
 			return err
@@ -79,7 +80,7 @@ func (c *Center) openJoin(t TokenRecord, req Signed) (in JoinRequest, csr *x509.
 	if err := req.open(&in, domainJoin, tokenKey); err != nil {
 		return in, nil, err
 	}
-	pub, err := in.SigningKey.Ed25519()
+	pub, err := in.SigningKey.Public()
 	if err != nil {
 		return in, nil, errs.E(errs.Invalid, "directory.request_malformed", err)
 	}
@@ -119,17 +120,28 @@ func (c *Center) certify(n *NodeRecord, csr *x509.CertificateRequest, linkURL st
 	return nil
 }
 
-// replaceServices makes the services of a node exactly those given.
+// replaceServices makes the services of a node exactly those given. Several nodes of a member may offer the same
+// service; what the last of them says about it counts.
 func replaceServices(s *State, n Node, services []Service) error {
 	for id, x := range s.Services {
-		if x.Node == n.ID {
+		left := slices.DeleteFunc(slices.Clone(x.Providers()), func(node string) bool { return node == n.ID })
+		switch {
+		case len(left) == 0:
 			delete(s.Services, id)
+		case len(left) < len(x.Providers()):
+			x.Nodes, x.Node = left, left[0]
+			s.Services[id] = x
 		}
 	}
 	for _, x := range services {
-		x.Node = n.ID
+		x.Nodes, x.Node = []string{n.ID}, n.ID
 		if other, taken := s.Services[x.ID]; taken {
-			return errs.E(errs.Conflict, "directory.service_taken", fmt.Errorf("%s is offered by %s", x.ID, other.Node), "service", x.ID)
+			if !strings.HasPrefix(x.ID, n.Member+"/") || slices.Contains(other.Providers(), n.ID) {
+				return errs.E(errs.Conflict, "directory.service_taken", fmt.Errorf("%s is offered by %s", x.ID, other.Node), "service", x.ID)
+			}
+			x.Nodes = append(x.Nodes, other.Providers()...)
+			slices.Sort(x.Nodes)
+			x.Node = x.Nodes[0]
 		}
 		if x.Kind != "rest" && x.Kind != "openapi" {
 			return errs.E(errs.Invalid, "directory.service_invalid", nil, "service", x.ID)
@@ -138,6 +150,27 @@ func replaceServices(s *State, n Node, services []Service) error {
 		s.Services[x.ID] = x
 	}
 	return nil
+}
+
+// subsystems lists what the nodes speak for, with the names and states the registry has.
+func (s *State) subsystems() []Subsystem {
+	var out []Subsystem
+	seen := map[string]bool{}
+	for _, n := range s.Nodes {
+		for _, id := range n.Subsystems {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			x := s.Subsystems[id]
+			x.ID, x.Name = id, orText(x.Name)
+			if x.State == "" {
+				x.State = Registered
+			}
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 func orText(t i18n.Text) i18n.Text {
@@ -192,7 +225,7 @@ func (c *Center) Publish(ctx context.Context, req Signed) ([]byte, error) {
 		if in.Instance != c.Instance || !c.recent(in.CreatedAt/1e6) || in.CreatedAt <= n.PublishedAt {
 			return errs.E(errs.Denied, "directory.request_stale", nil)
 		}
-		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey
+		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey, n.WitnessURL = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey, in.WitnessURL
 		n.PublishedAt, n.LastSeen = in.CreatedAt, c.now()
 		s.Nodes[n.ID] = n
 		s.Events = append(s.Events, Event{Name: "directory.services.published", Actor: n.ID, Object: n.ID})

@@ -1,10 +1,8 @@
 package directory
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -49,6 +47,13 @@ type Document struct {
 	// Revoked lists key ids, of signing and of TLS keys, that are good for nothing from this version on.
 	Revoked []string `json:"revoked"`
 	TSA     []TSA    `json:"tsa"`
+	// Subsystems describes the information systems that nodes speak for; one that no node names has no entry.
+	Subsystems []Subsystem `json:"subsystems"`
+	// Groups are the global groups that access rules may name.
+	Groups []Group `json:"groups"`
+	// Witnesses cosign the checkpoints of the nodes' logs.
+	Witnesses []Witness `json:"witnesses"`
+	Policy    Policy    `json:"policy"`
 }
 
 // Member is an organisation of the network.
@@ -58,16 +63,6 @@ type Member struct {
 	Name  i18n.Text `json:"name"`
 	// Unit is the administrative unit a local authority governs ("68"), empty for ministries.
 	Unit string `json:"unit"`
-}
-
-// PublicKey is an Ed25519 key with its id, base64url SHA-256 of the SubjectPublicKeyInfo.
-type PublicKey struct {
-	KeyID string `json:"key_id"`
-	// SPKI is the base64 DER SubjectPublicKeyInfo.
-	SPKI string `json:"spki"`
-	// NotBefore and NotAfter bound what the key may sign; 0 means unbounded.
-	NotBefore int64 `json:"not_before"`
-	NotAfter  int64 `json:"not_after"`
 }
 
 // Node is one process of a member that talks over the link.
@@ -93,11 +88,19 @@ type Node struct {
 	AuditKey string `json:"audit_key"`
 	// Maintenance is a notice to peers; empty in normal operation.
 	Maintenance string `json:"maintenance"`
+	// OldTLSKeyIDs are channel keys that are still accepted while a change of key spreads, see [Node.AcceptsTLS].
+	OldTLSKeyIDs []string `json:"old_tls_key_ids"`
+	// Successions say which signing key follows which, each signed by the one that goes.
+	Successions []Succession `json:"successions"`
+	// WitnessURL is where the node cosigns checkpoints of others; empty when it does not.
+	WitnessURL string `json:"witness_url"`
+	// State is [Registered] or [Disabled]; empty is registered.
+	State Standing `json:"state"`
 }
 
 // Service is something a node offers.
 type Service struct {
-	// ID is "VN/GOV/G01/population/person"; Node is who serves it.
+	// ID is "VN/GOV/G01/population/person"; Node is who serves it first, see [Service.Providers].
 	ID   string    `json:"id"`
 	Node string    `json:"node"`
 	Name i18n.Text `json:"name"`
@@ -108,6 +111,8 @@ type Service struct {
 	Public bool `json:"public"`
 	// Personal services give personal data, so a call must state its purpose.
 	Personal bool `json:"personal"`
+	// Nodes are all that serve it, in order of their ids; Node is one of them.
+	Nodes []string `json:"nodes"`
 }
 
 // TSA is a time-stamp authority the network accepts.
@@ -115,56 +120,6 @@ type TSA struct {
 	URL string `json:"url"`
 	// Certificate is its PEM certificate.
 	Certificate string `json:"certificate"`
-}
-
-// KeyID returns the id of a public key: base64url SHA-256 of its SubjectPublicKeyInfo.
-func KeyID(pub ed25519.PublicKey) string {
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return "" // an Ed25519 key always marshals
-	}
-	return SPKIKeyID(der)
-}
-
-// SPKIKeyID returns the id of a key given as DER SubjectPublicKeyInfo.
-func SPKIKeyID(spki []byte) string {
-	sum := sha256.Sum256(spki)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// NewPublicKey describes an Ed25519 key.
-func NewPublicKey(pub ed25519.PublicKey, notBefore, notAfter int64) PublicKey {
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return PublicKey{}
-	}
-	return PublicKey{KeyID: SPKIKeyID(der), SPKI: base64.StdEncoding.EncodeToString(der), NotBefore: notBefore, NotAfter: notAfter}
-}
-
-// Ed25519 returns the key, after checking that the id belongs to it.
-func (k PublicKey) Ed25519() (ed25519.PublicKey, error) {
-	der, err := base64.StdEncoding.DecodeString(k.SPKI)
-	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", k.KeyID, err)
-	}
-	if SPKIKeyID(der) != k.KeyID {
-		return nil, fmt.Errorf("key %s: the id does not belong to the key", k.KeyID)
-	}
-	p, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", k.KeyID, err)
-	}
-	pub, ok := p.(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("key %s: not an Ed25519 key", k.KeyID)
-	}
-	return pub, nil
-}
-
-// ValidAt reports whether the key may sign at t.
-func (k PublicKey) ValidAt(t time.Time) bool {
-	u := t.Unix()
-	return (k.NotBefore == 0 || u >= k.NotBefore) && (k.NotAfter == 0 || u <= k.NotAfter)
 }
 
 // ID returns "VN/GOV/H36".
@@ -207,11 +162,15 @@ func (d *Document) Service(id string) (Service, bool) {
 	return d.Services[i], true
 }
 
-// NodesOf returns the nodes that speak for a subsystem; revoked ones no longer do.
+// NodesOf returns the nodes that speak for a subsystem; revoked and disabled ones do not, and nobody speaks for a
+// disabled subsystem.
 func (d *Document) NodesOf(subsystem string) []Node {
+	if s, ok := d.Subsystem(subsystem); ok && s.State == Disabled {
+		return nil
+	}
 	var out []Node
 	for _, n := range d.Nodes {
-		if slices.Contains(n.Subsystems, subsystem) && !d.IsRevoked(n.TLSKeyID) {
+		if slices.Contains(n.Subsystems, subsystem) && d.InForce(&n) {
 			out = append(out, n)
 		}
 	}
@@ -247,6 +206,9 @@ func (d *Document) sort() {
 	sort.Slice(d.Members, func(i, j int) bool { return d.Members[i].ID("") < d.Members[j].ID("") })
 	sort.Slice(d.Nodes, func(i, j int) bool { return d.Nodes[i].ID < d.Nodes[j].ID })
 	sort.Slice(d.Services, func(i, j int) bool { return d.Services[i].ID < d.Services[j].ID })
+	sort.Slice(d.Subsystems, func(i, j int) bool { return d.Subsystems[i].ID < d.Subsystems[j].ID })
+	sort.Slice(d.Groups, func(i, j int) bool { return d.Groups[i].Code < d.Groups[j].Code })
+	sort.Slice(d.Witnesses, func(i, j int) bool { return d.Witnesses[i].Node < d.Witnesses[j].Node })
 	sort.Strings(d.Revoked)
 }
 
@@ -310,12 +272,14 @@ func (d *Document) validate() error {
 		if err := validID(s.ID, d.Instance, 5); err != nil {
 			return err
 		}
-		n, ok := d.Node(s.Node)
-		if !ok || !slices.Contains(n.Subsystems, s.ID[:strings.LastIndexByte(s.ID, '/')]) {
-			return fmt.Errorf("service %s is offered by a node that does not host its subsystem", s.ID)
+		for _, id := range s.Providers() {
+			n, ok := d.Node(id)
+			if !ok || !slices.Contains(n.Subsystems, s.ID[:strings.LastIndexByte(s.ID, '/')]) {
+				return fmt.Errorf("service %s is offered by a node that does not host its subsystem", s.ID)
+			}
 		}
 	}
-	return nil
+	return d.validateLists()
 }
 
 // validate checks a node; keys collects owners, because one key must never speak for two nodes.
@@ -337,9 +301,15 @@ func (n *Node) validate(instance string, keys map[string]string) error {
 			return fmt.Errorf("node %s speaks for a foreign subsystem %s", n.ID, s)
 		}
 	}
-	ids := []string{n.TLSKeyID}
+	if !n.State.valid() {
+		return fmt.Errorf("node %s: state %q", n.ID, n.State)
+	}
+	if err := n.validateSuccessions(instance); err != nil {
+		return err
+	}
+	ids := append([]string{n.TLSKeyID}, n.OldTLSKeyIDs...)
 	for _, k := range n.Keys {
-		if _, err := k.Ed25519(); err != nil {
+		if _, err := k.Public(); err != nil {
 			return err
 		}
 		ids = append(ids, k.KeyID)

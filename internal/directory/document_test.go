@@ -19,7 +19,10 @@ func testDocument() *Document {
 			ID: "VN/GOV/H36/node1", Member: "VN/GOV/H36", LinkURL: "https://127.0.0.1:7131", Subsystems: []string{"VN/GOV/H36/onestop"},
 			TLSKeyID: key(1).KeyID, Keys: []PublicKey{key(2)},
 		}},
-		Services: []Service{{ID: "VN/GOV/H36/onestop/facts", Node: "VN/GOV/H36/node1", Kind: "rest"}},
+		Services:   []Service{{ID: "VN/GOV/H36/onestop/facts", Node: "VN/GOV/H36/node1", Kind: "rest"}},
+		Subsystems: []Subsystem{{ID: "VN/GOV/H36/onestop", Name: i18n.Text{"vi": "Một cửa"}, State: Registered}},
+		Groups:     []Group{{Code: "provinces", Members: []string{"VN/GOV/H36/onestop"}}},
+		Witnesses:  []Witness{{Node: "VN/GOV/H36/node1", Key: "w+1+k", URL: "https://w.example/witness"}},
 	}
 }
 
@@ -41,6 +44,15 @@ func TestValidate(t *testing.T) {
 		"homeless service":  func(d *Document) { d.Services[0].Node = "VN/GOV/H36/node2" },
 		"other instance":    func(d *Document) { d.Instance = "XX" },
 		"dots":              func(d *Document) { d.Nodes[0].Subsystems = []string{"VN/GOV/H36/.."} },
+		"group's order":     func(d *Document) { d.Groups[0].Members = append(d.Groups[0].Members, "VN/GOV/A/x") },
+		"foreign in group":  func(d *Document) { d.Groups[0].Members = []string{"XX/GOV/H36/onestop"} },
+		"group's code":      func(d *Document) { d.Groups[0].Code = "a/b" },
+		"witness by ftp":    func(d *Document) { d.Witnesses[0].URL = "ftp://w.example" },
+		"keyless witness":   func(d *Document) { d.Witnesses[0].Key = "" },
+		"odd state":         func(d *Document) { d.Nodes[0].State = "saved" },
+		"odd subsystem":     func(d *Document) { d.Subsystems[0].State = "gone" },
+		"homeless provider": func(d *Document) { d.Services[0].Nodes = []string{"VN/GOV/H36/node1", "VN/GOV/H36/node2"} },
+		"old key of two":    func(d *Document) { d.Nodes[0].OldTLSKeyIDs = []string{d.Nodes[0].Keys[0].KeyID} },
 		"no directory key":  func(d *Document) { d.DirectoryKeys = nil },
 	} {
 		d := testDocument()

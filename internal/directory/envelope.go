@@ -3,8 +3,10 @@ package directory
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -29,7 +31,7 @@ const (
 // Signature is one detached signature.
 type Signature struct {
 	KeyID string `json:"key_id"`
-	// Sig is base64 Ed25519.
+	// Sig is base64: Ed25519, or ECDSA over SHA-256 in ASN.1 form.
 	Sig string `json:"sig"`
 }
 
@@ -56,20 +58,36 @@ func (e Envelope) Marshal() []byte {
 
 // sign makes one signature over domain and message.
 func sign(key crypto.Signer, domain string, msg []byte) (Signature, error) {
-	pub, ok := key.Public().(ed25519.PublicKey)
-	if !ok {
-		return Signature{}, errors.New("the signing key is not Ed25519")
+	msg = append([]byte(domain), msg...)
+	var sig []byte
+	var err error
+	switch key.Public().(type) {
+	case ed25519.PublicKey:
+		sig, err = key.Sign(rand.Reader, msg, crypto.Hash(0))
+	case *ecdsa.PublicKey:
+		sum := sha256.Sum256(msg)
+		sig, err = key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	default:
+		err = errors.New("the signing key is neither Ed25519 nor P-256")
 	}
-	sig, err := key.Sign(rand.Reader, append([]byte(domain), msg...), crypto.Hash(0))
 	if err != nil {
 		return Signature{}, err
 	}
-	return Signature{KeyID: KeyID(pub), Sig: base64.StdEncoding.EncodeToString(sig)}, nil
+	return Signature{KeyID: KeyID(key.Public()), Sig: base64.StdEncoding.EncodeToString(sig)}, nil
 }
 
-func verify(pub ed25519.PublicKey, domain string, msg []byte, s Signature) error {
+func verify(key crypto.PublicKey, domain string, msg []byte, s Signature) error {
 	sig, err := base64.StdEncoding.DecodeString(s.Sig)
-	if err != nil || len(sig) != ed25519.SignatureSize || !ed25519.Verify(pub, append([]byte(domain), msg...), sig) {
+	msg = append([]byte(domain), msg...)
+	good := false
+	switch pub := key.(type) {
+	case ed25519.PublicKey:
+		good = len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, msg, sig)
+	case *ecdsa.PublicKey:
+		sum := sha256.Sum256(msg)
+		good = ecdsa.VerifyASN1(pub, sum[:], sig)
+	}
+	if err != nil || !good {
 		return fmt.Errorf("the signature of key %s does not match", s.KeyID)
 	}
 	return nil

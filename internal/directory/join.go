@@ -100,6 +100,7 @@ type JoinRequest struct {
 	LogKey     string    `json:"log_key"`
 	WitnessKey string    `json:"witness_key"`
 	AuditKey   string    `json:"audit_key"`
+	WitnessURL string    `json:"witness_url,omitempty"`
 	CreatedAt  int64     `json:"created_at"`
 }
 
@@ -121,6 +122,7 @@ type ServicesUpdate struct {
 	LogKey     string    `json:"log_key"`
 	WitnessKey string    `json:"witness_key"`
 	AuditKey   string    `json:"audit_key"`
+	WitnessURL string    `json:"witness_url,omitempty"`
 	// CreatedAt, Unix microseconds, must grow from update to update of one node: a replay is refused.
 	CreatedAt int64 `json:"created_at"`
 }
@@ -179,7 +181,7 @@ func signRequest(v any, domain string, keys ...crypto.Signer) (Signed, error) {
 }
 
 // open decodes the request into v after checking its form and the signature by pub.
-func (s Signed) open(v any, domain string, pubs ...ed25519.PublicKey) error {
+func (s Signed) open(v any, domain string, pubs ...crypto.PublicKey) error {
 	if err := jcs.Check(s.Request); err != nil {
 		return errs.E(errs.Invalid, "directory.request_malformed", err)
 	}
@@ -194,7 +196,7 @@ func (s Signed) open(v any, domain string, pubs ...ed25519.PublicKey) error {
 	return nil
 }
 
-func (s Signed) signedBy(pub ed25519.PublicKey, domain string) error {
+func (s Signed) signedBy(pub crypto.PublicKey, domain string) error {
 	id := KeyID(pub)
 	for _, sig := range s.Signatures {
 		if sig.KeyID == id {
@@ -220,6 +222,8 @@ type Profile struct {
 	LogKey     string
 	WitnessKey string
 	AuditKey   string
+	// WitnessURL is where the node cosigns checkpoints of others with WitnessKey; empty when it does not.
+	WitnessURL string
 }
 
 // Keys are a node's two keys (spec D19): one for the channel, one for messages.
@@ -238,13 +242,9 @@ func NewJoin(t Token, k Keys, p Profile, now time.Time) (Signed, error) {
 	if err != nil {
 		return Signed{}, err
 	}
-	pub, ok := k.Signing.Public().(ed25519.PublicKey)
-	if !ok {
-		return Signed{}, errors.New("the signing key is not Ed25519")
-	}
 	return signRequest(JoinRequest{
-		TokenID: t.ID, Instance: t.Instance, Node: t.Node, CSR: csr, SigningKey: NewPublicKey(pub, 0, 0), LinkURL: p.LinkURL,
-		Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services), LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, CreatedAt: now.Unix(),
+		TokenID: t.ID, Instance: t.Instance, Node: t.Node, CSR: csr, SigningKey: NewPublicKey(k.Signing.Public(), 0, 0), LinkURL: p.LinkURL,
+		Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services), LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, WitnessURL: p.WitnessURL, CreatedAt: now.Unix(),
 	}, domainJoin, tokenKey, k.Signing)
 }
 
@@ -261,7 +261,7 @@ func NewRenewal(instance, node string, k Keys, now time.Time) (Signed, error) {
 func NewServicesUpdate(instance, node string, k Keys, p Profile, now time.Time) (Signed, error) {
 	return signRequest(ServicesUpdate{
 		Instance: instance, Node: node, LinkURL: p.LinkURL, Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services),
-		LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, CreatedAt: now.UnixMicro(),
+		LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, WitnessURL: p.WitnessURL, CreatedAt: now.UnixMicro(),
 	}, domainServices, k.Signing)
 }
 

@@ -39,7 +39,11 @@ type State struct {
 	Services map[string]Service
 	Tokens   map[string]TokenRecord
 	Revoked  map[string]Revocation
-	Head     Head
+	// Subsystems are those with a name or a state of their own; nodes say which there are.
+	Subsystems map[string]Subsystem
+	Groups     map[string]Group
+	Policy     Policy
+	Head       Head
 	// Events are recorded by a change; the store writes them to the outbox.
 	Events []Event
 }

@@ -105,7 +105,12 @@ func profile(member, sub string) directory.Profile {
 // join makes a node of a member.
 func (w *world) join(t *testing.T, member, sub string) *node {
 	t.Helper()
-	text, err := w.center.CreateToken(t.Context(), "admin", "VN/GOV/"+member, "node1", time.Hour)
+	return w.joinAs(t, member, "node1", sub)
+}
+
+func (w *world) joinAs(t *testing.T, member, server, sub string) *node {
+	t.Helper()
+	text, err := w.center.CreateToken(t.Context(), "admin", "VN/GOV/"+member, server, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,6 +369,35 @@ func TestPublish(t *testing.T) {
 	stolen.Services[0].ID = "VN/GOV/H36/onestop/facts"
 	if err := b.f.Publish(ctx, b.id, b.keys, stolen); !errs.Is(err, errs.Conflict) {
 		t.Errorf("a stolen service: %v", err)
+	}
+}
+
+// Two nodes of one member offer the same service; each takes back only its own offer.
+func TestSeveralProviders(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	a, b := w.join(t, "H36", "onestop"), w.joinAs(t, "H36", "node2", "onestop")
+	const id = "VN/GOV/H36/onestop/facts"
+	if s, ok := b.f.Document().Service(id); !ok || len(s.Nodes) != 2 || s.Nodes[0] != a.id || s.Nodes[1] != b.id || s.Node != a.id {
+		t.Fatalf("service = %+v", s)
+	}
+	p := profile("H36", "onestop")
+	p.Services = nil
+	w.advance(time.Second)
+	if err := a.f.Publish(ctx, a.id, a.keys, p); err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := a.f.Document().Service(id); !ok || len(s.Nodes) != 1 || s.Node != b.id {
+		t.Errorf("service = %+v", s)
+	}
+	if err := w.center.RevokeNode(ctx, "admin", b.id, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.f.Refresh(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := a.f.Document().Service(id); ok {
+		t.Errorf("service = %+v", s)
 	}
 }
 

@@ -92,7 +92,10 @@ func clone(s *directory.State) *directory.State {
 	c := &directory.State{
 		Members: map[string]directory.Member{}, Nodes: map[string]directory.NodeRecord{}, Services: map[string]directory.Service{},
 		Tokens: map[string]directory.TokenRecord{}, Revoked: map[string]directory.Revocation{}, Head: s.Head,
+		Subsystems: map[string]directory.Subsystem{}, Groups: map[string]directory.Group{}, Policy: s.Policy,
 	}
+	maps.Copy(c.Subsystems, s.Subsystems)
+	maps.Copy(c.Groups, s.Groups)
 	maps.Copy(c.Members, s.Members)
 	maps.Copy(c.Nodes, s.Nodes)
 	maps.Copy(c.Services, s.Services)
@@ -187,6 +190,9 @@ func loadRest(ctx context.Context, q storage.Querier, s *directory.State) error 
 	if err != nil {
 		return err
 	}
+	if err := loadEntries(ctx, q, s); err != nil {
+		return err
+	}
 	h := &s.Head
 	err = q.QueryRowContext(ctx, `SELECT version, hash, envelope, issued_at, expires_at FROM directory_document ORDER BY version DESC LIMIT 1`).
 		Scan(&h.Version, &h.Hash, &h.Envelope, &h.IssuedAt, &h.ExpiresAt)
@@ -237,6 +243,9 @@ func save(ctx context.Context, tx *storage.Tx, before, after *directory.State) (
 		}
 	}
 	if err := saveTokens(ctx, tx, before, after); err != nil {
+		return err
+	}
+	if err := saveEntries(ctx, tx, before, after); err != nil {
 		return err
 	}
 	if h := after.Head; h.Version != before.Head.Version {

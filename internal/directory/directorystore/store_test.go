@@ -42,6 +42,9 @@ func TestStore(t *testing.T) {
 			st.Services["VN/GOV/H36/onestop/facts"] = directory.Service{ID: "VN/GOV/H36/onestop/facts", Node: node.ID, Kind: "rest"}
 			st.Tokens["t1"] = directory.TokenRecord{ID: "t1", Member: "VN/GOV/H36", Node: node.ID, PublicKey: "p", CreatedAt: now, ExpiresAt: now.Add(time.Hour), CreatedBy: "a"}
 			st.Revoked["k1"] = directory.Revocation{KeyID: "k1", Node: node.ID, Reason: "lost", At: now}
+			st.Subsystems["VN/GOV/H36/onestop"] = directory.Subsystem{Name: i18n.Text{"vi": "Một cửa"}, State: directory.Disabled}
+			st.Groups["provinces"] = directory.Group{Code: "provinces", Members: []string{"VN/GOV/H36/onestop"}}
+			st.Policy = directory.Policy{Approval: true}
 			st.Head = directory.Head{Version: st.Head.Version + 1, Hash: "h1", Envelope: []byte("{}"), IssuedAt: 1, ExpiresAt: 2}
 			st.Events = append(st.Events, directory.Event{Name: "directory.node.joined"})
 			return nil
@@ -63,6 +66,9 @@ func TestStore(t *testing.T) {
 		if got.Head.Version != 1 || got.Head.Hash != "h1" || len(got.Members) != 1 || len(got.Tokens) != 1 || got.Revoked["k1"].Reason != "lost" {
 			t.Errorf("state = %+v", got)
 		}
+		if got.Subsystems["VN/GOV/H36/onestop"].State != directory.Disabled || len(got.Groups["provinces"].Members) != 1 || !got.Policy.Approval {
+			t.Errorf("subsystems, groups, policy = %+v, %+v, %+v", got.Subsystems, got.Groups, got.Policy)
+		}
 		if d := cmp.Diff([]string{"directory.node.joined"}, told); d != "" {
 			t.Error(d)
 		}
@@ -71,10 +77,16 @@ func TestStore(t *testing.T) {
 		if err := s.Change(ctx, func(st *directory.State) error { clear(st.Services); return boom }); !errors.Is(err, boom) {
 			t.Errorf("Change = %v", err)
 		}
-		if err := s.Change(ctx, func(st *directory.State) error { clear(st.Services); clear(st.Tokens); return nil }); err != nil {
+		if err := s.Change(ctx, func(st *directory.State) error {
+			clear(st.Services)
+			clear(st.Tokens)
+			clear(st.Groups)
+			st.Policy = directory.Policy{}
+			return nil
+		}); err != nil {
 			t.Fatal(err)
 		}
-		if got, err = s.View(ctx); err != nil || len(got.Services) != 0 || len(got.Tokens) != 0 || len(got.Nodes) != 1 {
+		if got, err = s.View(ctx); err != nil || len(got.Services) != 0 || len(got.Tokens) != 0 || len(got.Nodes) != 1 || len(got.Groups) != 0 || got.Policy.Approval || len(got.Subsystems) != 1 {
 			t.Errorf("state = %+v, %v", got, err)
 		}
 		if b, err := s.Version(ctx, 1); err != nil || string(b) != "{}" {
