@@ -95,7 +95,7 @@ func VerifierKey(origin string, pub ed25519.PublicKey) (string, error) {
 }
 
 // VerifierKey returns the public key of the log in text form.
-func (l *Log) VerifierKey() string { return l.signer.vkey }
+func (l *Log) VerifierKey() string { return l.vkey }
 
 // Checkpoint returns a signed note about every entry on the disk. It is on the disk itself before it is returned,
 // so the log can never be caught denying it. The same size gives the same note.
@@ -115,6 +115,9 @@ func (l *Log) checkpointLocked() ([]byte, error) {
 	}
 	if closed {
 		return nil, ErrClosed
+	}
+	if l.readOnly {
+		return nil, errReadOnly
 	}
 	if size < l.signedSize {
 		return nil, ErrRollback
@@ -148,7 +151,7 @@ func (l *Log) loadCheckpoint() (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	c, err := VerifyCheckpoint(msg, l.signer.vkey)
+	c, err := VerifyCheckpoint(msg, l.vkey)
 	if err == nil {
 		l.signedSize, l.signedNote = c.Size, msg
 		return c, nil

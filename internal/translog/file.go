@@ -24,7 +24,7 @@ type osFile struct {
 }
 
 func openFile(path string, noSync bool) (file, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the folder is the operator's
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func syncDir(dir string, noSync bool) error {
 	if noSync {
 		return nil
 	}
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // the folder is the operator's
 	if err != nil {
 		return err
 	}

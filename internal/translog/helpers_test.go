@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -107,7 +108,7 @@ func (f *diskFile) WriteAt(b []byte, at int64) (int, error) {
 	if f.d.failFile == f.name {
 		return 0, errDisk
 	}
-	if f.name == "data" && f.d.room >= 0 {
+	if strings.HasPrefix(f.name, segmentPrefix) && f.d.room >= 0 {
 		if int64(len(b)) > f.d.room { // a full disk takes a part of the bytes
 			n, _ := f.file.WriteAt(b[:f.d.room], at)
 			return n, errDisk
@@ -130,7 +131,7 @@ func (f *diskFile) Sync() error {
 	f.d.mu.Lock()
 	fail, hold := f.d.failSync, f.d.hold
 	f.d.mu.Unlock()
-	if hold != nil && f.name == "data" {
+	if hold != nil && strings.HasPrefix(f.name, segmentPrefix) {
 		<-hold
 	}
 	if fail {

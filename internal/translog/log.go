@@ -1,6 +1,7 @@
 package translog
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"hash/crc32"
 	"math/bits"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,6 +58,12 @@ type Options struct {
 	PreviousKeys []string
 	// Now is the clock. The formats of today carry no time; it is here for checkpoints that will.
 	Now func() time.Time
+	// SegmentSize is the length in bytes at which a data file is closed and the next begun; 0 means [DefaultSegment].
+	SegmentSize int64
+	// ArchiveDir is where [Log.Archive] moves closed segments; it may be on another disk. Empty: no archive.
+	ArchiveDir string
+	// Compress stores archived segments with gzip.
+	Compress bool
 	// NoSync leaves out waiting for the disk. For tests only: a power cut then loses acknowledged entries.
 	NoSync bool
 
@@ -67,20 +75,29 @@ type Log struct {
 	opt    Options
 	lock   *os.File
 	signer *signer
+	vkey   string
+	// readOnly is set by OpenReader.
+	readOnly bool
 
-	data, offsets, hashes, marker file
+	offsets, hashes, marker file
 
-	mu      sync.Mutex // guards what follows, and the order of writes
-	size    int64      // entries handed to the kernel
-	durable int64      // entries on the disk
-	dataEnd int64      // where the next record goes
-	edge    [64]tlog.Hash
-	scratch [3][]byte // what write makes records, offsets and hashes in
-	next    *commit   // the run that will cover what is written now
-	failed  error
-	closed  bool
-	kick    chan struct{}
-	stopped chan struct{}
+	tidyMu sync.Mutex // held by Archive, Prune and Verify; taken before mu
+
+	mu        sync.Mutex  // guards what follows, and the order of writes
+	size      int64       // entries handed to the kernel
+	durable   int64       // entries on the disk
+	data      *sharedFile // the segment that is written to
+	dataEnd   int64       // where the next record goes in it
+	segments  []segment   // the last is the one that is written to
+	pruned    int64       // the first entry that is still there
+	pruneNote []byte
+	edge      [64]tlog.Hash
+	scratch   [3][]byte // what write makes records, offsets and hashes in
+	next      *commit   // the run that will cover what is written now
+	failed    error
+	closed    bool
+	kick      chan struct{}
+	stopped   chan struct{}
 
 	checkpointMu sync.Mutex // guards the two below; taken before mu
 	signedSize   int64      // -1: none yet
@@ -148,8 +165,11 @@ func (l *Log) Sync(ctx context.Context) error {
 }
 
 func (l *Log) usable() error {
-	if l.closed {
+	switch {
+	case l.closed:
 		return ErrClosed
+	case l.readOnly:
+		return errReadOnly
 	}
 	return l.failed
 }
@@ -165,6 +185,11 @@ func (l *Log) wakeCommitter() {
 func (l *Log) write(entries [][]byte) error {
 	if len(entries) == 0 {
 		return nil
+	}
+	if l.dataEnd >= l.opt.SegmentSize {
+		if err := l.rotate(); err != nil {
+			return err
+		}
 	}
 	records, offsets, hashes := l.scratch[0][:0], l.scratch[1][:0], l.scratch[2][:0]
 	edge, end := l.edge, l.dataEnd
@@ -230,9 +255,13 @@ func (l *Log) commitLoop() {
 		c, end, err := l.next, l.size, l.failed
 		todo := end > l.durable
 		l.next = newCommit()
+		var data *sharedFile
+		if todo {
+			data = l.take()
+		}
 		l.mu.Unlock()
-		if err == nil && todo {
-			if err = l.data.Sync(); err == nil {
+		if data != nil && err == nil {
+			if err = data.Sync(); err == nil { // the segments before it were put on the disk when they were closed
 				err = l.writeMarker(end)
 			}
 			l.mu.Lock()
@@ -243,6 +272,9 @@ func (l *Log) commitLoop() {
 				l.failed = err
 			}
 			l.mu.Unlock()
+		}
+		if data != nil {
+			err = errors.Join(err, l.give(data))
 		}
 		c.err = err
 		close(c.done)
@@ -277,25 +309,24 @@ func (l *Log) Origin() string { return l.opt.Origin }
 // Entry returns entry i, after checking it against the tree.
 func (l *Log) Entry(i int64) (b []byte, err error) {
 	defer errs.Wrap(&err, "entry %d", i)
-	if i < 0 || i >= l.Size() {
+	l.mu.Lock()
+	if i < 0 || i >= l.size {
+		l.mu.Unlock()
 		return nil, ErrRange
 	}
-	var at [8]byte
-	if _, err := l.offsets.ReadAt(at[:], i*8); err != nil {
+	if i < l.pruned {
+		l.mu.Unlock()
+		return nil, ErrPruned
+	}
+	n, _ := slices.BinarySearchFunc(l.segments, i+1, func(s segment, i int64) int { return cmp.Compare(s.first, i) })
+	s, current := l.segments[n-1], n == len(l.segments)
+	var data *sharedFile
+	if current && !l.closed {
+		data = l.take()
+	}
+	l.mu.Unlock()
+	if b, err = l.readEntry(i, s, data); err != nil {
 		return nil, err
-	}
-	off := int64(binary.BigEndian.Uint64(at[:])) //nolint:gosec // checked by the reads below
-	var head [headSize]byte
-	if _, err := l.data.ReadAt(head[:], off); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	n := binary.BigEndian.Uint32(head[:4])
-	if n == 0 || n > MaxEntry {
-		return nil, ErrDamaged
-	}
-	b = make([]byte, n)
-	if _, err := l.data.ReadAt(b, off+headSize); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	want, err := l.readHashes([]int64{tlog.StoredHashIndex(0, i)})
 	if err != nil {
@@ -303,6 +334,34 @@ func (l *Log) Entry(i int64) (b []byte, err error) {
 	}
 	if tlog.RecordHash(b) != want[0] {
 		return nil, ErrDamaged
+	}
+	return b, nil
+}
+
+// readEntry reads entry i of a segment; data is given for the segment that is written to.
+func (l *Log) readEntry(i int64, s segment, data *sharedFile) (b []byte, err error) {
+	off, err := l.offset(i)
+	if data == nil {
+		if err != nil {
+			return nil, err
+		}
+		return l.readOld(s, off)
+	}
+	defer func() { err = errors.Join(err, l.give(data)) }()
+	if err != nil {
+		return nil, err
+	}
+	var head [headSize]byte
+	if _, err := data.ReadAt(head[:], off); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	n := binary.BigEndian.Uint32(head[:4])
+	if n == 0 || n > MaxEntry {
+		return nil, ErrDamaged
+	}
+	b = make([]byte, n)
+	if _, err := data.ReadAt(b, off+headSize); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return b, nil
 }
@@ -325,6 +384,10 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
+	if l.readOnly {
+		l.mu.Unlock()
+		return l.closeFiles()
+	}
 	l.wakeCommitter()
 	close(l.kick)
 	l.mu.Unlock()
@@ -340,10 +403,16 @@ func (l *Log) Close() error {
 
 func (l *Log) closeFiles() error {
 	var err error
-	for _, f := range []file{l.data, l.offsets, l.hashes, l.marker} {
+	for _, f := range []file{l.offsets, l.hashes, l.marker} {
 		if f != nil {
 			err = errors.Join(err, f.Close())
 		}
 	}
-	return errors.Join(err, l.lock.Close())
+	if l.data != nil {
+		err = errors.Join(err, l.give(l.data))
+	}
+	if l.lock != nil {
+		err = errors.Join(err, l.lock.Close())
+	}
+	return err
 }

@@ -16,8 +16,10 @@ import (
 	"truc/internal/errs"
 )
 
-// Open opens the log in opt.Dir, making an empty one when there is none, checks it as a whole and repairs what a
-// crash may have left behind. It fails with [ErrLocked], [ErrDamaged] or [ErrRollback].
+// Open opens the log in opt.Dir, making an empty one when there is none, and repairs what a crash may have left behind.
+// It reads the segments from the one that the signed checkpoint ends in: the checkpoint's root vouches for the hashes
+// before it, and [Log.Entry] and [Log.Verify] hold older entries against those. So opening costs the same however long
+// the log is. It fails with [ErrLocked], [ErrDamaged] or [ErrRollback].
 func Open(opt Options) (l *Log, err error) {
 	defer errs.Wrap(&err, "open log %q", opt.Origin)
 	signer, err := newSigner(opt.Origin, opt.Key)
@@ -34,7 +36,10 @@ func Open(opt Options) (l *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l = &Log{opt: opt, lock: lock, signer: signer, next: newCommit(), kick: make(chan struct{}, 1), stopped: make(chan struct{})}
+	if opt.SegmentSize <= 0 {
+		opt.SegmentSize = DefaultSegment
+	}
+	l = &Log{opt: opt, lock: lock, signer: signer, vkey: signer.vkey, next: newCommit(), kick: make(chan struct{}, 1), stopped: make(chan struct{})}
 	if err := l.openAll(); err != nil {
 		return nil, errors.Join(err, l.closeFiles())
 	}
@@ -46,7 +51,7 @@ func (l *Log) openAll() (err error) {
 	for _, f := range []struct {
 		name string
 		to   *file
-	}{{"data", &l.data}, {"offsets", &l.offsets}, {"hashes", &l.hashes}, {"durable", &l.marker}} {
+	}{{"offsets", &l.offsets}, {"hashes", &l.hashes}, {"durable", &l.marker}} {
 		if *f.to, err = l.opt.open(filepath.Join(l.opt.Dir, f.name)); err != nil {
 			return err
 		}
@@ -62,18 +67,21 @@ func (l *Log) openAll() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := l.scan(signed); err != nil {
+	if err := l.listSegments(); err != nil {
 		return err
 	}
-	if l.size < marked || l.size < signed.Size {
+	if err := l.scan(signed, max(marked, signed.Size)); err != nil {
+		return err
+	}
+	if need := max(marked, signed.Size); l.size < need {
 		size, err := l.data.Size()
 		if err != nil {
 			return err
 		}
 		if size > l.dataEnd {
-			return fmt.Errorf("%w: entry %d cannot be read, but %d were acknowledged", ErrDamaged, l.size, max(marked, signed.Size))
+			return fmt.Errorf("%w: entry %d cannot be read, but %d were acknowledged", ErrDamaged, l.size, need)
 		}
-		return fmt.Errorf("%w: %d are there, %d were acknowledged", ErrRollback, l.size, max(marked, signed.Size))
+		return fmt.Errorf("%w: %d are there, %d were acknowledged", ErrRollback, l.size, need)
 	}
 	return l.repair()
 }
@@ -92,12 +100,14 @@ func (l *Log) readMarker() (int64, error) {
 	return int64(binary.BigEndian.Uint64(b)), nil //nolint:gosec // written by writeMarker
 }
 
-// scan reads every record and computes the tree. Below the signed size, stored hashes must be those computed,
-// or be missing; above it they are written again where they differ, for nobody waited for them.
-func (l *Log) scan(signed Checkpoint) error {
-	size, err := l.data.Size()
-	if err != nil {
-		return err
+// scan finds where to begin, reads the segments from there and computes the tree. Below the signed size, stored hashes
+// must be those computed, or be missing; above it they are written again where they differ, for nobody waited for them.
+func (l *Log) scan(signed Checkpoint, acknowledged int64) error {
+	if len(l.segments) == 0 {
+		if l.pruned > 0 {
+			return fmt.Errorf("%w: no segment is there", ErrRollback)
+		}
+		l.segments = []segment{{}}
 	}
 	storedHashes, err := l.hashes.Size()
 	if err != nil {
@@ -107,12 +117,81 @@ func (l *Log) scan(signed Checkpoint) error {
 	if err != nil {
 		return err
 	}
+	start := l.startSegment(signed, storedHashes, storedOffsets)
+	if err := l.checkSegments(start); err != nil {
+		return err
+	}
+	l.size = l.segments[start].first
+	if err := l.loadEdge(signed, storedHashes); err != nil {
+		return err
+	}
+	hashes := &derived{f: l.hashes, size: storedHashes, pos: tlog.StoredHashIndex(0, l.size) * tlog.HashSize}
+	offsets := &derived{f: l.offsets, size: storedOffsets, pos: l.size * 8}
+	for i := start; i < len(l.segments); i++ {
+		if l.segments[i].first != l.size {
+			return l.gap(i, acknowledged)
+		}
+		last := i == len(l.segments)-1
+		if err := l.scanSegment(&l.segments[i], signed, last, hashes, offsets); err != nil {
+			return err
+		}
+	}
+	return errors.Join(hashes.flush(), offsets.flush())
+}
+
+// gap names the fault when segment i does not begin where the one before ended.
+func (l *Log) gap(i int, acknowledged int64) error {
+	if l.segments[i].first > l.size {
+		return fmt.Errorf("%w: entries %d to %d are missing (%d acknowledged)", ErrRollback, l.size, l.segments[i].first-1, acknowledged)
+	}
+	return fmt.Errorf("%w: segment %d begins before entry %d", ErrDamaged, l.segments[i].first, l.size)
+}
+
+// startSegment is the segment that holds the end of the signed tree, when the stored hashes reach that far; otherwise
+// the first that is there.
+func (l *Log) startSegment(signed Checkpoint, hashes, offsets int64) int {
+	for i := len(l.segments) - 1; i > 0; i-- {
+		first := l.segments[i].first
+		if first <= signed.Size && tlog.StoredHashIndex(0, first)*tlog.HashSize <= hashes && first*8 <= offsets {
+			return i
+		}
+	}
+	return 0
+}
+
+// loadEdge takes the complete subtrees before the first entry that is read from the stored hashes. They are believed
+// once the root computed with them is the signed one, which scan checks.
+func (l *Log) loadEdge(signed Checkpoint, stored int64) error {
+	if l.size == 0 {
+		return nil
+	}
+	if l.size > signed.Size || tlog.StoredHashIndex(0, l.size)*tlog.HashSize > stored {
+		return fmt.Errorf("%w: the hashes of entries that are no longer here are not complete", ErrDamaged)
+	}
+	for k, at := 0, l.size; at > 0; k, at = k+1, at>>1 {
+		if at&1 == 1 {
+			h, err := l.readHashes([]int64{tlog.StoredHashIndex(k, at-1)})
+			if err != nil {
+				return err
+			}
+			l.edge[k] = h[0]
+		}
+	}
+	return nil
+}
+
+// scanSegment reads the records of one segment; only the last may end with half a record.
+func (l *Log) scanSegment(s *segment, signed Checkpoint, last bool, hashes, offsets *derived) error {
+	in, err := l.openSegment(s, last)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
 	var (
-		r       = bufio.NewReaderSize(io.NewSectionReader(l.data, 0, size), 1<<18)
-		hashes  = &derived{f: l.hashes, size: storedHashes}
-		offsets = &derived{f: l.offsets, size: storedOffsets}
+		r       = bufio.NewReaderSize(in, 1<<18)
 		buf     []byte
 		payload = make([]byte, MaxEntry)
+		end     int64
 	)
 	for {
 		if l.size == signed.Size {
@@ -131,13 +210,41 @@ func (l *Log) scan(signed Checkpoint) error {
 		if err := hashes.put(buf, l.size < signed.Size); err != nil {
 			return err
 		}
-		if err := offsets.put(binary.BigEndian.AppendUint64(buf[:0], uint64(l.dataEnd)), false); err != nil { //nolint:gosec // not negative
+		if err := offsets.put(binary.BigEndian.AppendUint64(buf[:0], uint64(end)), false); err != nil {
 			return err
 		}
 		l.size++
-		l.dataEnd += headSize + int64(len(p))
+		end += headSize + int64(len(p))
 	}
-	return errors.Join(hashes.flush(), offsets.flush())
+	if last {
+		l.dataEnd = end
+		return nil
+	}
+	if end != s.bytes {
+		return fmt.Errorf("%w: segment %d cannot be read behind byte %d", ErrDamaged, s.first, end)
+	}
+	s.end = l.size
+	return nil
+}
+
+// openSegment opens a segment for the scan; the last one stays open for writing.
+func (l *Log) openSegment(s *segment, last bool) (io.ReadCloser, error) {
+	if !last {
+		return l.reader(*s)
+	}
+	if s.stub != nil {
+		return nil, fmt.Errorf("%w: the segment after %s is missing", ErrRollback, s.stub.file)
+	}
+	f, err := l.opt.open(filepath.Join(l.opt.Dir, segmentName(s.first)))
+	if err != nil {
+		return nil, err
+	}
+	l.data = &sharedFile{file: f, refs: 1}
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(io.NewSectionReader(f, 0, size)), syncDir(l.opt.Dir, l.opt.NoSync)
 }
 
 // checkRoot compares the tree computed so far with the one that was signed.

@@ -46,7 +46,7 @@ func checkWhole(t *testing.T, l *Log, size int) {
 
 func TestFlippedBitsAreRefused(t *testing.T) {
 	dataAt := func(dir string, share float64) int64 {
-		st, err := os.Stat(filepath.Join(dir, "data"))
+		st, err := os.Stat(filepath.Join(dir, segmentName(0)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,10 +56,10 @@ func TestFlippedBitsAreRefused(t *testing.T) {
 		name string
 		do   func(dir string)
 	}{
-		{"data, first byte", func(dir string) { flip(t, filepath.Join(dir, "data"), 0) }},
-		{"data, below the checkpoint", func(dir string) { flip(t, filepath.Join(dir, "data"), dataAt(dir, 0.3)) }},
-		{"data, above the checkpoint", func(dir string) { flip(t, filepath.Join(dir, "data"), dataAt(dir, 0.9)) }},
-		{"data, last byte", func(dir string) { flip(t, filepath.Join(dir, "data"), dataAt(dir, 1)) }},
+		{"data, first byte", func(dir string) { flip(t, filepath.Join(dir, segmentName(0)), 0) }},
+		{"data, below the checkpoint", func(dir string) { flip(t, filepath.Join(dir, segmentName(0)), dataAt(dir, 0.3)) }},
+		{"data, above the checkpoint", func(dir string) { flip(t, filepath.Join(dir, segmentName(0)), dataAt(dir, 0.9)) }},
+		{"data, last byte", func(dir string) { flip(t, filepath.Join(dir, segmentName(0)), dataAt(dir, 1)) }},
 		{"leaf hash", func(dir string) { flip(t, filepath.Join(dir, "hashes"), 3) }},
 		{"inner hash", func(dir string) { flip(t, filepath.Join(dir, "hashes"), 2*32+3) }},
 		{"checkpoint size", func(dir string) { flip(t, filepath.Join(dir, "checkpoint"), int64(len(origin)+1)) }},
@@ -88,12 +88,12 @@ func TestEntryChecksWhatItReads(t *testing.T) {
 
 func TestDataRewrittenWithGoodCRCIsRefused(t *testing.T) {
 	_, err := damaged(t, func(dir string) {
-		b, err := os.ReadFile(filepath.Join(dir, "data"))
+		b, err := os.ReadFile(filepath.Join(dir, segmentName(0)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		copy(b, appendRecord(nil, []byte("ENTRY 0 ")))
-		if err := os.WriteFile(filepath.Join(dir, "data"), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, segmentName(0)), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_ = os.Remove(filepath.Join(dir, "hashes")) // and nothing left to compare with but the signed root
@@ -109,9 +109,9 @@ func TestRollbackIsRefused(t *testing.T) {
 		files []string
 		keep  int
 	}{
-		{"to before the checkpoint", []string{"data", "durable"}, 7},
-		{"to before the last acknowledged entry", []string{"data"}, 15},
-		{"to nothing", []string{"data", "hashes", "offsets", "durable"}, 0},
+		{"to before the checkpoint", []string{segmentName(0), "durable"}, 7},
+		{"to before the last acknowledged entry", []string{segmentName(0)}, 15},
+		{"to nothing", []string{segmentName(0), "hashes", "offsets", "durable"}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			older := mustOpen(t, testOptions(t.TempDir()))
@@ -139,7 +139,7 @@ func TestTornTailIsCutOff(t *testing.T) {
 	whole := appendRecord(nil, []byte("never acknowledged"))
 	for _, tail := range [][]byte{whole[:1], whole[:headSize], whole[:len(whole)-1], make([]byte, 4096), append(append([]byte{}, whole[:len(whole)-1]...), '!')} {
 		l, err := damaged(t, func(dir string) {
-			f, err := os.OpenFile(filepath.Join(dir, "data"), os.O_APPEND|os.O_WRONLY, 0)
+			f, err := os.OpenFile(filepath.Join(dir, segmentName(0)), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -186,7 +186,7 @@ func TestKillBetweenDataAndHashes(t *testing.T) {
 	})
 	t.Run("a whole record that nobody waited for is kept", func(t *testing.T) {
 		l, err := damaged(t, func(dir string) {
-			f, err := os.OpenFile(filepath.Join(dir, "data"), os.O_APPEND|os.O_WRONLY, 0)
+			f, err := os.OpenFile(filepath.Join(dir, segmentName(0)), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -208,7 +208,7 @@ func TestDevFull(t *testing.T) {
 		t.Skip("no /dev/full here")
 	}
 	opt := testOptions(t.TempDir())
-	if err := os.Symlink("/dev/full", filepath.Join(opt.Dir, "data")); err != nil {
+	if err := os.Symlink("/dev/full", filepath.Join(opt.Dir, segmentName(0))); err != nil {
 		t.Fatal(err)
 	}
 	l := mustOpen(t, opt)
