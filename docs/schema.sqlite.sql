@@ -135,6 +135,16 @@ CREATE TABLE exchange_message (
 CREATE INDEX exchange_message_at ON exchange_message (at);
 CREATE INDEX exchange_message_exchange ON exchange_message (exchange_id);
 
+CREATE TABLE exchange_operator (
+	id TEXT PRIMARY KEY,
+	hash TEXT NOT NULL UNIQUE,
+	label TEXT NOT NULL,
+	roles TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL,
+	revoked_at BIGINT NOT NULL
+	);
+
 CREATE TABLE identity_login_event (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	at BIGINT NOT NULL,

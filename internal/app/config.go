@@ -109,6 +109,18 @@ type ExchangeConfig struct {
 	Rules []exchange.Rule `toml:"rules"`
 	// Keys of programs at the edge, made at the first start and written to a file.
 	Keys []EdgeKeyConfig `toml:"keys"`
+	// Operators are keys of the management interface, made at the first start and written to a file.
+	Operators []OperatorKeyConfig `toml:"operators"`
+}
+
+// OperatorKeyConfig makes a key of the management interface (/api/exchange) and writes it to a file, once.
+type OperatorKeyConfig struct {
+	// Label is shown in the list of keys; default "configuration".
+	Label string `toml:"label"`
+	// File is where the secret is written; the database keeps its hash only.
+	File string `toml:"file"`
+	// Roles are some of security, registration, service, system and observer. At least one.
+	Roles []string `toml:"roles"`
 }
 
 // EdgeKeyConfig makes an API key for a program of a subsystem and writes it to a file, once.
@@ -326,6 +338,14 @@ func (c *Config) Check() []error {
 	}
 	if c.Desk.Enabled && len(c.Desk.Units) == 0 {
 		bad("desk.units: name at least one unit that receives dossiers")
+	}
+	for _, o := range c.Exchange.Operators {
+		if o.File == "" {
+			bad("exchange.operators.file: write the file that receives the key")
+		}
+		if len(o.Roles) == 0 || slices.ContainsFunc(o.Roles, func(r string) bool { return !slices.Contains(exchange.OperatorRoles, r) }) {
+			bad("exchange.operators.roles: %q is no list of %v", o.Roles, exchange.OperatorRoles)
+		}
 	}
 	if c.Env == "production" {
 		faults = append(faults, c.checkProduction()...)

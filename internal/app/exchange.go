@@ -57,6 +57,9 @@ func (n *Node) startExchange(ctx context.Context) error {
 	}
 	n.edge = &exchangeapi.Edge{Service: n.exchange, Keys: store, Instance: n.cfg.Instance, ListClients: n.cfg.Env == "development", Log: n.log}
 	n.bypass = append(n.bypass, "/r1/")
+	if err := n.startManage(ctx, store); err != nil {
+		return err
+	}
 	pages := &exchangepage.Pages{
 		Service: n.exchange, Store: store, Keys: store, Directory: directoryView{n.follower}, Subsystems: n.cfg.subsystems(), Audit: n.act, Renderer: n.renderer, Now: n.now,
 	}

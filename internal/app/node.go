@@ -34,6 +34,7 @@ import (
 	"truc/internal/storage"
 	"truc/internal/translog"
 	"truc/internal/web"
+	"truc/internal/web/manage"
 	"truc/internal/web/ui"
 	"truc/lang"
 )
@@ -51,15 +52,18 @@ type Node struct {
 	mux      *web.Mux
 	relay    *outbox.Relay
 
-	identity  *identity.Service
-	sessions  *identitypage.Sessions
-	audit     *audit.Service
-	center    *directory.Center
-	follower  *directory.Follower
-	keys      directory.Keys
-	exchange  *exchange.Service
-	evidence  *translog.Log
-	edge      *exchangeapi.Edge
+	identity *identity.Service
+	sessions *identitypage.Sessions
+	audit    *audit.Service
+	center   *directory.Center
+	follower *directory.Follower
+	keys     directory.Keys
+	exchange *exchange.Service
+	evidence *translog.Log
+	edge     *exchangeapi.Edge
+	// manage is the management interface: modules declare their operations in it while they start.
+	manage    *manage.API
+	operators *exchange.Operators
 	libraries *services.Library
 
 	// formAction are origins our forms may lead to by redirect; bypass are server-to-server endpoints.
@@ -130,6 +134,9 @@ func Start(ctx context.Context, opt Options) (_ *Node, err error) {
 			return nil, fmt.Errorf("module %s: %w", m.name, err)
 		}
 	}
+	if err := n.mountManage(); err != nil {
+		return nil, err
+	}
 	return n, n.publish(ctx)
 }
 
@@ -162,6 +169,7 @@ func (n *Node) startPlatform(ctx context.Context, _ Options) (err error) {
 		return outbox.Prune(ctx, n.db, n.now().Add(-30*24*time.Hour)) // no caller repeats a message after so long
 	})
 	n.mux = web.NewMux(web.Options{Log: n.log, Renderer: n.renderer, Lang: n.messages})
+	n.manage = n.newManage()
 	n.mux.Mount("GET /assets/", assets)
 	n.mux.Mount("GET /favicon.ico", http.HandlerFunc(assets.Favicon))
 	n.mux.HandleAPI("GET /healthz", func(w http.ResponseWriter, _ *http.Request) error {

@@ -1,0 +1,61 @@
+package app
+
+import (
+	"cmp"
+	"context"
+
+	"truc/internal/errs"
+	"truc/internal/exchange"
+	"truc/internal/exchange/exchangeapi"
+	"truc/internal/exchange/exchangepage"
+	"truc/internal/exchange/exchangestore"
+	"truc/internal/web/manage"
+)
+
+// newManage makes the management interface, empty: modules declare their operations while they start, and it is
+// mounted when all have.
+func (n *Node) newManage() *manage.API {
+	return &manage.API{
+		Title: "Truc: management of a node", Version: "1", Audit: n.act, Now: n.now,
+		Authenticate: func(ctx context.Context, secret string) (manage.Operator, error) {
+			if n.operators == nil {
+				return manage.Operator{}, errs.E(errs.Unauthenticated, "exchange.key_unknown", nil)
+			}
+			return exchangeapi.AuthenticateOperator(n.operators)(ctx, secret)
+		},
+	}
+}
+
+// startManage makes the keys of operators that the configuration names, each once, and declares what the exchange
+// itself offers.
+func (n *Node) startManage(ctx context.Context, store *exchangestore.Store) error {
+	n.operators = &exchange.Operators{Store: store, Now: n.now}
+	for _, o := range n.cfg.Exchange.Operators {
+		err := writeOnce(o.File, func() (string, error) {
+			if err := n.act(ctx, "system", "exchange.operator.create", o.Label); err != nil {
+				return "", err
+			}
+			secret, _, err := n.operators.Create(ctx, "system", cmp.Or(o.Label, "configuration"), o.Roles)
+			return secret, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	operations := &exchangeapi.Manage{Service: n.exchange, Store: store, Keys: store, Operators: n.operators, Now: n.now}
+	if err := operations.Declare(n.manage); err != nil {
+		return err
+	}
+	pages := &exchangepage.OperatorPages{Operators: n.operators, Audit: n.act, Renderer: n.renderer}
+	return pages.Mount(n.mux)
+}
+
+// mountManage opens the interface when every module has declared what it offers. Its requests carry a key in a header,
+// which no other site can make a browser send, so they are not held to this origin.
+func (n *Node) mountManage() error {
+	if n.operators == nil {
+		return nil
+	}
+	n.bypass = append(n.bypass, "/api/")
+	return n.manage.Mount(n.mux, "/api/exchange/openapi.json")
+}
