@@ -107,6 +107,8 @@ type InviteConfig struct {
 // ExchangeConfig holds the access rules of the services this node offers. What no rule allows is refused.
 type ExchangeConfig struct {
 	Rules []exchange.Rule `toml:"rules"`
+	// Limits bound what consumers may ask of the services this node offers.
+	Limits []exchange.LimitRule `toml:"limits"`
 	// Keys of programs at the edge, made at the first start and written to a file.
 	Keys []EdgeKeyConfig `toml:"keys"`
 	// Operators are keys of the management interface, made at the first start and written to a file.
@@ -346,6 +348,9 @@ func (c *Config) Check() []error {
 		if len(o.Roles) == 0 || slices.ContainsFunc(o.Roles, func(r string) bool { return !slices.Contains(exchange.OperatorRoles, r) }) {
 			bad("exchange.operators.roles: %q is no list of %v", o.Roles, exchange.OperatorRoles)
 		}
+	}
+	if err := exchange.CheckLimits(c.Exchange.Limits); err != nil {
+		bad("exchange.limits: %w", err)
 	}
 	if c.Env == "production" {
 		faults = append(faults, c.checkProduction()...)

@@ -16,6 +16,7 @@ import (
 	"truc/internal/exchange/exchangeapi"
 	"truc/internal/exchange/exchangepage"
 	"truc/internal/exchange/exchangestore"
+	"truc/internal/i18n"
 	"truc/internal/orgcode"
 	"truc/internal/pki"
 )
@@ -38,12 +39,15 @@ func (n *Node) startExchange(ctx context.Context) error {
 	store := &exchangestore.Store{DB: n.db}
 	n.exchange, err = exchange.New(exchange.Options{
 		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.keys.Signing, Directory: directoryView{n.follower},
-		Carrier: carrier, Log: log, Store: store, Seal: seal, Now: n.now, Logger: n.log,
+		Carrier: carrier, Log: log, Store: store, Seal: seal, Zone: i18n.Zone, Now: n.now, Logger: n.log,
 	})
 	if err != nil {
 		return err
 	}
 	if err := n.exchange.SetRules(n.cfg.Exchange.Rules); err != nil {
+		return err
+	}
+	if err := n.exchange.SetLimits(n.cfg.Exchange.Limits); err != nil {
 		return err
 	}
 	if err := n.exchange.Reindex(ctx); err != nil {

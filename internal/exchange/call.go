@@ -99,18 +99,62 @@ func (x *exchangeState) call(ctx context.Context, c Call) (*Answer, *Fault) {
 		// The context may run on the wall clock while Now is injected, so the rest is counted, not the instant.
 		req.Header.Set(HeaderDeadline, strconv.FormatInt(s.now().Add(time.Until(d)).UnixMilli(), 10))
 	}
-	peers, err := s.providers(c.To)
-	if err != nil {
-		return nil, x.directoryFault(err)
+	peers, f := x.candidates(c)
+	if f != nil {
+		return nil, f
 	}
-	if c.Server != "" {
-		peers = slices.DeleteFunc(slices.Clone(peers), func(p Peer) bool { return p.ServerID != c.Server })
+	return x.attempts(ctx, req, peers)
+}
+
+// attempts asks one node, and another where that is safe (spec D18).
+func (x *exchangeState) attempts(ctx context.Context, req *WireRequest, peers []Peer) (*Answer, *Fault) {
+	var tried []string
+	var last *Fault
+	for {
+		peer, release, f := x.choose(peers, tried)
+		if f != nil {
+			if last == nil {
+				last = f
+			}
+			return nil, last
+		}
+		if tried = append(tried, peer.ServerID); last != nil {
+			x.again(last)
+			req.Header.Set(HeaderRequestID, x.msg.RequestID)
+		}
+		this := req
+		if len(peers) > 1 { // the request is kept as it was before it was signed
+			this = &WireRequest{Method: req.Method, TargetURI: req.TargetURI, Header: req.Header.Clone(), Body: req.Body}
+		}
+		ans, f, more := x.tryPeer(ctx, this, peer, release)
+		if f == nil {
+			return ans, nil
+		}
+		if !more || len(tried) == len(peers) || len(tried) == maxAttempts {
+			return nil, f
+		}
+		last = f
 	}
-	if len(peers) == 0 {
-		return nil, x.fault(atClient, "invalid_security_server", nil)
+}
+
+// tryPeer asks a node, reports how it did, and says whether another may be asked after a failure.
+func (x *exchangeState) tryPeer(ctx context.Context, req *WireRequest, peer Peer, release func(verdict)) (_ *Answer, _ *Fault, more bool) {
+	v := undecided
+	defer func() { release(v) }()
+	ans, f := x.attempt(ctx, req, peer)
+	if f == nil {
+		v = healthy
+		return ans, nil, false
 	}
-	x.peer = choosePeer(peers, s.opt.ServerID)
-	req.TargetURI = strings.TrimSuffix(x.peer.URL, "/") + req.TargetURI
+	v, more = x.judge(req, f, ctx.Err() != nil)
+	return nil, f, more
+}
+
+// attempt asks one node.
+func (x *exchangeState) attempt(ctx context.Context, req *WireRequest, peer Peer) (*Answer, *Fault) {
+	s := x.s
+	x.peer = peer
+	req.TargetURI = strings.TrimSuffix(peer.URL, "/") + req.TargetURI
 	req.PeerKeyID = ""
 	sig, err := sigMessage{req: req, header: req.Header}.sign(req.Body, s.opt.Signing, s.keyID, s.now())
 	if err != nil {
@@ -119,13 +163,13 @@ func (x *exchangeState) call(ctx context.Context, c Call) (*Answer, *Fault) {
 	if f := x.logRequest(ctx, req, sig, false); f != nil {
 		return nil, f
 	}
-	resp, err := s.carry(ctx, x.peer, req)
+	resp, err := s.carry(ctx, peer, req)
 	if err != nil {
 		code := "network_error"
 		if ctx.Err() != nil {
 			code = "deadline_exceeded"
 		}
-		f := x.fault(atConsumer, code, err, "peer", x.peer.Member)
+		f := x.fault(atConsumer, code, err, "peer", peer.Member)
 		x.logFailure(ctx, f)
 		return nil, f
 	}
@@ -204,7 +248,9 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 		return nil, f
 	}
 	if typ != "" {
-		return nil, parseFault(typ, resp.Body, x.peer.ServerID)
+		f := parseFault(typ, resp.Body, x.peer.ServerID)
+		f.RetryAfter = retryAfterOf(resp.Header)
+		return nil, f
 	}
 	a := &Answer{
 		Status: resp.Status, Header: endToEnd(resp.Header), Body: resp.Body, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
@@ -250,21 +296,6 @@ func (s *Service) keyOf(id, serverID string) (ed25519.PublicKey, error) {
 		return nil, fmt.Errorf("key %s is not valid now", id)
 	}
 	return k.Public, nil
-}
-
-// choosePeer prefers this node, then one that is not in maintenance. Weighted choice comes later (spec D18).
-func choosePeer(peers []Peer, self string) Peer {
-	for _, p := range peers {
-		if p.ServerID == self {
-			return p
-		}
-	}
-	for _, p := range peers {
-		if p.Maintenance == "" {
-			return p
-		}
-	}
-	return peers[0]
 }
 
 func (x *exchangeState) directoryFault(err error) *Fault {

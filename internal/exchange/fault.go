@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"truc/internal/errs"
 )
@@ -19,7 +20,9 @@ type Fault struct {
 	Hop string
 	// Notice is what the owner of a disabled service tells its callers.
 	Notice string
-	err    *errs.Error
+	// RetryAfter is when to ask again, if that is known.
+	RetryAfter time.Duration
+	err        *errs.Error
 }
 
 // Prefixes of fault types.
@@ -54,6 +57,7 @@ var faultCodes = map[string]faultCode{
 	"internal_error":            {errs.Internal, 500, "error.internal"},
 	"network_error":             {errs.Unavailable, 502, "exchange.peer_unreachable"},
 	"deadline_exceeded":         {errs.Unavailable, 504, "exchange.too_slow"},
+	"circuit_open":              {errs.Unavailable, 503, "exchange.circuit_open"},
 	"service_failed":            {errs.Unavailable, 502, "exchange.service_failed"},
 	"signature_verification":    {errs.Unavailable, 502, "exchange.signature_wrong"},
 	"inconsistent_response":     {errs.Unavailable, 502, "exchange.response_mismatch"},

@@ -224,10 +224,12 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 	for _, id := range ids {
 		s.replay.add(id, s.now())
 	}
-	if len(rows) == 0 {
-		return nil
+	if len(rows) > 0 {
+		if err := s.opt.Store.Record(ctx, rows); err != nil {
+			return err
+		}
 	}
-	return s.opt.Store.Record(ctx, rows)
+	return s.restoreDaily(ctx)
 }
 
 // indexPath returns the masked service path of a logged target.

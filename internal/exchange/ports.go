@@ -101,6 +101,14 @@ type Store interface {
 	Indexed(ctx context.Context) (int64, error)
 	// RequestIDs returns the request ids that the provider role accepted since a time.
 	RequestIDs(ctx context.Context, since time.Time) ([]string, error)
+	// CallsSince counts the requests that the provider role let in since a time, by consumer and service.
+	CallsSince(ctx context.Context, since time.Time) ([]Calls, error)
+}
+
+// Calls is a number of calls of one consumer to one service.
+type Calls struct {
+	Client, Service string
+	N               int64
 }
 
 // Filter narrows [Store.Recent]; zero fields do not narrow.

@@ -67,7 +67,7 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	if f != nil {
 		return nil, f
 	}
-	resp, f := x.dispatch(ctx, req, target, client, h)
+	resp, f := x.guarded(ctx, req, target, client, h)
 	if f != nil {
 		return nil, f
 	}
@@ -265,6 +265,7 @@ func (x *exchangeState) refuse(ctx context.Context, req *WireRequest, f *Fault) 
 	resp := &WireResponse{Status: f.Status(true), Header: http.Header{}, Body: f.JSON()}
 	resp.Header.Set("Content-Type", "application/json;charset=utf-8")
 	resp.Header.Set(HeaderError, f.Type)
+	setRetryAfter(resp.Header, f.RetryAfter)
 	x.msg.Outcome = f.Type
 	if req.Header.Get("Signature") == "" || x.msg.Service == "" {
 		return resp

@@ -31,6 +31,11 @@ type Options struct {
 	// Seal is a 32-byte key that hides person ids inside log entries (spec §4.5). Losing it makes those ids, and so
 	// the signatures that cover them, unverifiable; that is also how they are erased.
 	Seal []byte
+	// GrantLimits returns what a grant allows of a service, for the grant whose hash the request names; nil when nothing
+	// is granted by agreements.
+	GrantLimits func(consumer orgcode.Subsystem, service orgcode.Service, grant string) Limits
+	// Zone is where days begin for daily limits; nil is UTC.
+	Zone *time.Location
 	Now  func() time.Time
 	// Logger is where faults go that have no one to return to.
 	Logger *slog.Logger
@@ -45,6 +50,11 @@ type Service struct {
 	replay *replaySet
 	index  indexQueue
 	names  atomic.Pointer[memberNames]
+	limits atomic.Pointer[limitSet]
+	usage  *limiter
+	// peers chooses among nodes, backends watches the services behind this one.
+	peers    peerTable
+	backends breakers
 
 	mu     sync.RWMutex // guards offers and rules
 	offers map[string]offer
@@ -84,7 +94,7 @@ func New(opt Options) (*Service, error) {
 	}
 	return &Service{
 		opt: opt, keyID: KeyID(pub), member: opt.ServerID[:i], seal: seal, offers: map[string]offer{},
-		replay: newReplaySet(2*freshness, maxReplay), rules: &ruleSet{},
+		replay: newReplaySet(2*freshness, maxReplay), rules: &ruleSet{}, usage: newLimiter(opt.Zone, maxLimited),
 	}, nil
 }
 

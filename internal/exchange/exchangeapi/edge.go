@@ -184,7 +184,7 @@ func (e *Edge) authenticate(r *http.Request, client string, onward http.Header) 
 }
 
 // compatCodes are ours that X-Road's clients do not know, with the nearest they do (spec §2.6).
-var compatCodes = map[string]string{"purpose_required": "access_denied", "deadline_exceeded": "network_error"}
+var compatCodes = map[string]string{"purpose_required": "access_denied", "deadline_exceeded": "network_error", "circuit_open": "network_error"}
 
 // fail writes a node's error in X-Road's form.
 func (e *Edge) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -201,9 +201,7 @@ func (e *Edge) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	status := f.Status(native)
 	w.Header().Set(exchange.HeaderError, typ)
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "5")
-	}
+	setRetryAfter(w.Header(), f)
 	if wantsXML(r.Header.Values("Accept")) {
 		w.Header().Set("Content-Type", "text/xml;charset=utf-8")
 		w.WriteHeader(status)

@@ -146,7 +146,7 @@ func (c *Carrier) Carry(ctx context.Context, p exchange.Peer, req *exchange.Wire
 	hr.Header["User-Agent"] = nil
 	resp, err := c.transport(p).RoundTrip(hr)
 	if err != nil {
-		return nil, errs.E(errs.Unavailable, "exchange.peer_unreachable", err, "peer", p.Member)
+		return nil, carryError(err, p)
 	}
 	defer resp.Body.Close()
 	body, err := readAll(io.LimitReader(resp.Body, exchange.MaxBody+1), resp.ContentLength)
@@ -181,7 +181,7 @@ func (c *Carrier) transport(p exchange.Peer) *http.Transport {
 	}}
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	tr := &http.Transport{
-		TLSClientConfig: settings.Client(), ForceAttemptHTTP2: true, DialContext: dialer.DialContext,
+		TLSClientConfig: settings.Client(), ForceAttemptHTTP2: true, DialContext: dialFunc(dialer),
 		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 5 * time.Minute, MaxResponseHeaderBytes: maxHeader,
 		MaxConnsPerHost:    4,    // HTTP/2 shares them; without a bound the first burst of calls dials once each
 		DisableCompression: true, // the digest is over the bytes on the wire

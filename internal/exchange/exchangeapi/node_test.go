@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -54,10 +55,14 @@ func (n *testNet) Providers(s orgcode.Service) ([]exchange.Peer, error) {
 	if strings.HasPrefix(s.Code, "list") || strings.HasPrefix(s.Code, "get") {
 		return nil, errs.E(errs.NotFound, "exchange.service_unknown", nil)
 	}
-	for server, subs := range n.subs {
-		if slices.Contains(subs, s.Owner().String()) {
-			return []exchange.Peer{n.peers[server]}, nil
+	var out []exchange.Peer
+	for _, server := range slices.Sorted(maps.Keys(n.subs)) {
+		if slices.Contains(n.subs[server], s.Owner().String()) {
+			out = append(out, n.peers[server])
 		}
+	}
+	if len(out) > 0 {
+		return out, nil
 	}
 	return nil, errs.E(errs.NotFound, "exchange.member_unknown", nil)
 }
@@ -105,6 +110,7 @@ func (n *testNet) revoke(keyID string) {
 type testNode struct {
 	*exchange.Service
 	id      string
+	options exchange.Options
 	log     *translog.Log
 	failing *failingLog
 	store   *exchangestore.Store
@@ -205,10 +211,11 @@ func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) 
 	roots := func() *x509.CertPool { return n.ca.Pool() }
 	carrier := &Carrier{Identity: identity, Roots: roots}
 	node := &testNode{id: id, log: lg, failing: &failingLog{Log: lg}, store: &exchangestore.Store{DB: db}, carrier: &tamper{next: carrier}, keyID: pki.KeyID(pub)}
-	node.Service, err = exchange.New(exchange.Options{
+	node.options = exchange.Options{
 		ServerID: id, Subsystems: subs, Signing: signKey, Directory: n, Carrier: node.carrier, Log: node.failing, Store: node.store,
 		Seal: bytes.Repeat([]byte{7}, 32), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	node.Service, err = exchange.New(node.options)
 	must(err)
 	link := &Link{Service: node.Service}
 	srv := link.Server(pki.Settings{Identity: identity, Roots: roots, Accept: func(*x509.Certificate) error { return nil }}, slog.New(slog.DiscardHandler))

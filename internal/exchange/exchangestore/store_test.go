@@ -57,6 +57,13 @@ func TestStore(t *testing.T) {
 		if d := cmp.Diff(done, got[0]); d != "" {
 			t.Errorf("row (-want +got):\n%s", d)
 		}
+		calls, err := s.CallsSince(ctx, now)
+		if err != nil || len(calls) != 1 || calls[0] != (exchange.Calls{Client: a.Client, Service: a.Service, N: 1}) {
+			t.Errorf("CallsSince = %+v, %v; the refused one does not count", calls, err)
+		}
+		if calls, err := s.CallsSince(ctx, now.Add(time.Second)); err != nil || len(calls) != 0 {
+			t.Errorf("CallsSince later = %+v, %v", calls, err)
+		}
 		if n, err := s.Indexed(ctx); err != nil || n != 8 {
 			t.Errorf("Indexed = %d, %v", n, err)
 		}
