@@ -90,6 +90,7 @@ CREATE TABLE directory_node (
 	joined_at bigint NOT NULL,
 	last_seen bigint NOT NULL,
 	published_at bigint NOT NULL,
+	tls_changed_at bigint NOT NULL DEFAULT 0,
 	CONSTRAINT directory_node_pkey PRIMARY KEY (id)
 );
 
@@ -118,6 +119,7 @@ CREATE TABLE directory_token (
 	used_at bigint NOT NULL,
 	tls_key_id text NOT NULL,
 	signing_key_id text NOT NULL,
+	approval bigint NOT NULL DEFAULT 0,
 	CONSTRAINT directory_token_pkey PRIMARY KEY (id)
 );
 

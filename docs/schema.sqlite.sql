@@ -74,7 +74,7 @@ CREATE TABLE directory_node (
 	joined_at BIGINT NOT NULL,
 	last_seen BIGINT NOT NULL,
 	published_at BIGINT NOT NULL
-	);
+	, tls_changed_at BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE directory_revocation (
 	key_id TEXT PRIMARY KEY,
@@ -99,7 +99,7 @@ CREATE TABLE directory_token (
 	used_at BIGINT NOT NULL,
 	tls_key_id TEXT NOT NULL,
 	signing_key_id TEXT NOT NULL
-	);
+	, approval BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE exchange_apikey (
 	id TEXT PRIMARY KEY,

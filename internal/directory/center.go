@@ -179,6 +179,22 @@ func (c *Center) AddMember(ctx context.Context, actor string, m Member) error {
 // CreateToken makes a one-time join token for a node of a member; member is "VN/GOV/H36", name "node1". The secret is
 // in the returned text and nowhere else.
 func (c *Center) CreateToken(ctx context.Context, actor, member, name string, ttl time.Duration) (token string, err error) {
+	return c.Invite(ctx, actor, Invitation{Member: member, Server: name, Lifetime: ttl})
+}
+
+// Invitation is what an operator says about a node that shall join.
+type Invitation struct {
+	// Member is "VN/GOV/H36", Server the name of the node, such as "node1".
+	Member, Server string
+	// Lifetime of the token, at most [TokenLifetime].
+	Lifetime time.Duration
+	// Approval makes the join wait until an operator has compared the keys of the node.
+	Approval bool
+}
+
+// Invite makes a one-time join token.
+func (c *Center) Invite(ctx context.Context, actor string, inv Invitation) (token string, err error) {
+	member, name, ttl := inv.Member, inv.Server, inv.Lifetime
 	if ttl <= 0 || ttl > TokenLifetime {
 		return "", errs.E(errs.Invalid, "directory.token_lifetime", nil, "hours", int(TokenLifetime.Hours()))
 	}
@@ -204,7 +220,7 @@ func (c *Center) CreateToken(ctx context.Context, actor, member, name string, tt
 		}
 		s.Tokens[t.ID] = TokenRecord{
 			ID: t.ID, Member: member, Node: node, PublicKey: NewPublicKey(pub, 0, 0).SPKI,
-			CreatedAt: now, ExpiresAt: now.Add(ttl), CreatedBy: actor,
+			CreatedAt: now, ExpiresAt: now.Add(ttl), CreatedBy: actor, Approval: inv.Approval,
 		}
 		s.Events = append(s.Events, Event{Name: "directory.token.created", Actor: actor, Object: node})
 		return nil
@@ -313,6 +329,7 @@ func (c *Center) DeleteToken(ctx context.Context, actor, id string) error {
 			return errs.E(errs.NotFound, "directory.token_unknown", nil)
 		}
 		delete(s.Tokens, id)
+		delete(s.Requests, id)
 		s.Events = append(s.Events, Event{Name: "directory.token.deleted", Actor: actor, Object: t.Node})
 		return nil
 	})
@@ -327,8 +344,8 @@ var errNoDocument = errors.New("no document has been signed yet")
 // NoDocument is the error a store returns before the first document.
 func NoDocument() error { return errs.E(errs.NotFound, "directory.no_document", errNoDocument) }
 
-// fingerprintText is the form in which people compare a key id: groups of hexadecimal digits.
-func fingerprintText(keyID string) string {
+// FingerprintText is the form in which people compare a key id: groups of hexadecimal digits.
+func FingerprintText(keyID string) string {
 	b, err := base64.RawURLEncoding.DecodeString(keyID)
 	if err != nil {
 		return keyID
@@ -341,4 +358,4 @@ func fingerprintText(keyID string) string {
 }
 
 // Fingerprint is the directory key as people compare it.
-func (c *Center) Fingerprint() string { return fingerprintText(c.AnchorID()) }
+func (c *Center) Fingerprint() string { return FingerprintText(c.AnchorID()) }

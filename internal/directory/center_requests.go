@@ -15,58 +15,6 @@ import (
 	"truc/internal/pki"
 )
 
-// Join implements [CenterAPI]. A token is approval given in advance; the same keys may ask again with it, because the
-// node may have crashed before it kept the reply.
-func (c *Center) Join(ctx context.Context, req Signed) (*Reply, error) {
-	var peek struct {
-		TokenID string `json:"token_id"`
-	}
-	if err := json.Unmarshal(req.Request, &peek); err != nil {
-		return nil, errs.E(errs.Invalid, "directory.request_malformed", err)
-	}
-	var reply Reply
-	err := c.change(ctx, "system", func(s *State) error {
-		t, ok := s.Tokens[peek.TokenID]
-		if !ok {
-			return errs.E(errs.Denied, "directory.token_unknown", nil)
-		}
-		in, csr, err := c.openJoin(t, req)
-		if err != nil {
-			return err
-		}
-		tlsKey := pki.KeyID(csr.PublicKey)
-		if !t.UsedAt.IsZero() {
-			if n, ok := s.Nodes[t.Node]; ok && t.TLSKeyID == tlsKey && t.SigningKeyID == in.SigningKey.KeyID {
-				reply.Certificate = n.CertificatePEM
-				return nil
-			}
-			return errs.E(errs.Conflict, "directory.token_used", nil)
-		}
-		if c.now().After(t.ExpiresAt) {
-			return errs.E(errs.Denied, "directory.token_expired", nil)
-		}
-		n := NodeRecord{Node: Node{ID: t.Node, Member: t.Member, Keys: []PublicKey{in.SigningKey}}, JoinedAt: c.now(), LastSeen: c.now()}
-		if err := c.certify(&n, csr, in.LinkURL); err != nil {
-			return err
-		}
-		t.UsedAt, t.TLSKeyID, t.SigningKeyID = c.now(), tlsKey, in.SigningKey.KeyID
-		s.Tokens[t.ID] = t
-		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey, n.WitnessURL = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey, in.WitnessURL
-		s.Nodes[n.ID] = n
-		if err := replaceServices(s, n.Node, in.Services); err != nil {
-			return err
-		}
-		s.Events = append(s.Events, Event{Name: "directory.node.joined", Actor: t.CreatedBy, Object: n.ID})
-		reply.Certificate = n.CertificatePEM
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	reply.Envelope, _, err = c.Store.Envelope(ctx)
-	return &reply, err
-}
-
 // openJoin checks both signatures, by the token's key and by the key that is to be registered.
 func (c *Center) openJoin(t TokenRecord, req Signed) (in JoinRequest, csr *x509.CertificateRequest, err error) {
 	der, err := base64.StdEncoding.DecodeString(t.PublicKey)

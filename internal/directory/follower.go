@@ -142,6 +142,9 @@ func (f *Follower) Status() Status {
 	now := f.opt.Now()
 	switch age := now.Sub(f.confirmed); {
 	case now.After(st.ExpiresAt) || age > Lifetime:
+		if f.doc.Policy.ContinueExpired {
+			st.Level = Degraded
+		}
 	case age <= 10*time.Minute:
 		st.Level = Fresh
 	case age <= 24*time.Hour:
@@ -315,23 +318,31 @@ func replaceFile(path string, b []byte) (err error) {
 	return os.Rename(tmp.Name(), path)
 }
 
+// firstRetry is the pause after the first pull that failed; it doubles up to the interval.
+const firstRetry = time.Second
+
 // Run pulls until ctx ends. Faults are logged and left to the level: a node outlives its center.
 func (f *Follower) Run(ctx context.Context) error {
-	t := time.NewTicker(f.opt.Interval)
-	defer t.Stop()
-	failing := false
+	failing, retry := false, firstRetry
 	for {
-		if err := f.Refresh(ctx); err != nil && ctx.Err() == nil {
+		pause := f.opt.Interval
+		err := f.Refresh(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
 			if !failing {
 				f.opt.Log.WarnContext(ctx, "directory cannot be refreshed", slog.String("error", err.Error()), slog.String("level", string(f.Status().Level)))
 			}
-			failing = true
-		} else if failing && err == nil {
+			pause = min(retry, pause)
+			failing, retry = true, 2*retry
+			retry = min(retry, f.opt.Interval)
+		case failing && err == nil:
 			f.opt.Log.InfoContext(ctx, "directory is in reach again")
-			failing = false
+			failing, retry = false, firstRetry
 		}
+		t := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
+			t.Stop()
 			return nil
 		case <-t.C:
 		}
@@ -339,7 +350,8 @@ func (f *Follower) Run(ctx context.Context) error {
 }
 
 // Join joins the network: it asks the center with a token and returns the node's certificate, after checking it
-// against the signed document. The follower then holds that document.
+// against the signed document. The follower then holds that document. While an operator of the center has yet to
+// decide the answer is Unavailable, directory.join_pending: ask again with the same keys.
 func (f *Follower) Join(ctx context.Context, t Token, k Keys, p Profile) (certPEM []byte, err error) {
 	req, err := NewJoin(t, k, p, f.opt.Now())
 	if err != nil {
@@ -348,6 +360,9 @@ func (f *Follower) Join(ctx context.Context, t Token, k Keys, p Profile) (certPE
 	reply, err := f.opt.Center.Join(ctx, req)
 	if err != nil {
 		return nil, err
+	}
+	if reply.Pending {
+		return nil, errs.E(errs.Unavailable, "directory.join_pending", nil)
 	}
 	return f.take(reply, t.Node, k)
 }

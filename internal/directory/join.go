@@ -211,7 +211,19 @@ type Reply struct {
 	// Certificate is PEM: the node's, then any between it and the CA.
 	Certificate string `json:"certificate"`
 	// Envelope is the current document.
-	Envelope json.RawMessage `json:"envelope"`
+	Envelope json.RawMessage `json:"envelope,omitempty"`
+	// Pending says that an operator of the center has yet to decide; the rest is then empty.
+	Pending bool `json:"pending,omitempty"`
+}
+
+// Marshal writes the reply; the signed bytes of the envelope stay as they are, which encoding/json would not promise for
+// a name with "&" in it.
+func (r *Reply) Marshal() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(r)
+	return b.Bytes(), err
 }
 
 // Profile is what a node tells about itself.

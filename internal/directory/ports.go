@@ -25,7 +25,8 @@ type CenterAPI interface {
 	// Document returns the newest envelope, or none when hash is still the newest, and the center's signed word
 	// that it is. poll is the node's sign of life, see [NewPoll]; it may be empty.
 	Document(ctx context.Context, hash, poll string) (envelope []byte, current Current, err error)
-	// Join answers Denied for a wrong or stale token, Conflict when it was used by other keys.
+	// Join answers Denied for a wrong, stale or declined token, Conflict when it was used by other keys, and a reply that
+	// is pending while an operator has to decide.
 	Join(ctx context.Context, req Signed) (*Reply, error)
 	Renew(ctx context.Context, req Signed) (*Reply, error)
 	// Publish replaces a node's services and returns the new document.
@@ -42,8 +43,10 @@ type State struct {
 	// Subsystems are those with a name or a state of their own; nodes say which there are.
 	Subsystems map[string]Subsystem
 	Groups     map[string]Group
-	Policy     Policy
-	Head       Head
+	// Requests are the joins that wait, or waited, for an operator, by token id.
+	Requests map[string]PendingJoin
+	Policy   Policy
+	Head     Head
 	// Events are recorded by a change; the store writes them to the outbox.
 	Events []Event
 }
@@ -59,6 +62,8 @@ type NodeRecord struct {
 	LastSeen time.Time
 	// PublishedAt is the CreatedAt of the last publication accepted, in microseconds.
 	PublishedAt int64
+	// TLSChangedAt is when the channel key changed last; a while later the old one is no longer accepted.
+	TLSChangedAt time.Time
 }
 
 // TokenRecord is a join token without its secret: only the public half of the key is kept.
@@ -72,6 +77,8 @@ type TokenRecord struct {
 	ExpiresAt time.Time
 	// CreatedBy is the account that made it.
 	CreatedBy string
+	// Approval makes the join wait for an operator's decision.
+	Approval bool
 	// UsedAt and the key ids are set by the join: the same keys may ask again, others may not.
 	UsedAt       time.Time
 	TLSKeyID     string
@@ -96,7 +103,8 @@ type Head struct {
 }
 
 // Event is told to the rest of the node: name "directory.node.joined", "directory.node.revoked",
-// "directory.services.published", "directory.token.created", "directory.member.added", "directory.published".
+// "directory.services.published", "directory.token.created", "directory.member.added", "directory.published",
+// "directory.join.requested", "directory.join.approved", "directory.join.declined" and more like them.
 type Event struct {
 	Name   string `json:"-"`
 	Actor  string `json:"actor"`

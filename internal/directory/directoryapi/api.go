@@ -77,7 +77,7 @@ func (a *API) join(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusOK, reply)
+	return writeReply(w, reply)
 }
 
 func (a *API) renew(w http.ResponseWriter, r *http.Request) error {
@@ -89,7 +89,21 @@ func (a *API) renew(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusOK, reply)
+	return writeReply(w, reply)
+}
+
+func writeReply(w http.ResponseWriter, reply *directory.Reply) error {
+	b, err := reply.Marshal()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if reply.Pending {
+		w.WriteHeader(http.StatusAccepted)
+	}
+	_, err = w.Write(b)
+	return err
 }
 
 func (a *API) services(w http.ResponseWriter, r *http.Request) error {

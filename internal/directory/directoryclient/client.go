@@ -113,7 +113,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, heade
 	if err != nil {
 		return answer{}, unreachable(err)
 	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified && resp.StatusCode != http.StatusAccepted {
 		return answer{}, problem(resp.StatusCode, b)
 	}
 	return answer{status: resp.StatusCode, header: resp.Header, body: b}, nil

@@ -14,6 +14,7 @@ const (
 	kindSubsystem = "subsystem"
 	kindGroup     = "group"
 	kindPolicy    = "policy"
+	kindRequest   = "request"
 )
 
 func loadEntries(ctx context.Context, q storage.Querier, s *directory.State) error {
@@ -27,6 +28,8 @@ func loadEntries(ctx context.Context, q storage.Querier, s *directory.State) err
 			return readEntry(s.Subsystems, id, body)
 		case kindGroup:
 			return readEntry(s.Groups, id, body)
+		case kindRequest:
+			return readEntry(s.Requests, id, body)
 		case kindPolicy:
 			return json.Unmarshal([]byte(body), &s.Policy)
 		}
@@ -46,6 +49,9 @@ func saveEntries(ctx context.Context, tx *storage.Tx, before, after *directory.S
 		return err
 	}
 	if err := saveKind(ctx, tx, kindGroup, before.Groups, after.Groups); err != nil {
+		return err
+	}
+	if err := saveKind(ctx, tx, kindRequest, before.Requests, after.Requests); err != nil {
 		return err
 	}
 	return saveKind(ctx, tx, kindPolicy, map[string]directory.Policy{"": before.Policy}, map[string]directory.Policy{"": after.Policy})

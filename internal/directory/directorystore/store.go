@@ -92,10 +92,11 @@ func clone(s *directory.State) *directory.State {
 	c := &directory.State{
 		Members: map[string]directory.Member{}, Nodes: map[string]directory.NodeRecord{}, Services: map[string]directory.Service{},
 		Tokens: map[string]directory.TokenRecord{}, Revoked: map[string]directory.Revocation{}, Head: s.Head,
-		Subsystems: map[string]directory.Subsystem{}, Groups: map[string]directory.Group{}, Policy: s.Policy,
+		Subsystems: map[string]directory.Subsystem{}, Groups: map[string]directory.Group{}, Requests: map[string]directory.PendingJoin{}, Policy: s.Policy,
 	}
 	maps.Copy(c.Subsystems, s.Subsystems)
 	maps.Copy(c.Groups, s.Groups)
+	maps.Copy(c.Requests, s.Requests)
 	maps.Copy(c.Members, s.Members)
 	maps.Copy(c.Nodes, s.Nodes)
 	maps.Copy(c.Services, s.Services)
@@ -135,14 +136,14 @@ func load(ctx context.Context, q storage.Querier) (s *directory.State, err error
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, q, `SELECT id, body, certificate, not_after, joined_at, last_seen, published_at FROM directory_node`, func(scan func(...any) error) error {
+	err = each(ctx, q, `SELECT id, body, certificate, not_after, joined_at, last_seen, published_at, tls_changed_at FROM directory_node`, func(scan func(...any) error) error {
 		var n directory.NodeRecord
 		var body string
-		var notAfter, joined, seen int64
-		if err := scan(&n.ID, &body, &n.CertificatePEM, &notAfter, &joined, &seen, &n.PublishedAt); err != nil {
+		var notAfter, joined, seen, tlsChanged int64
+		if err := scan(&n.ID, &body, &n.CertificatePEM, &notAfter, &joined, &seen, &n.PublishedAt, &tlsChanged); err != nil {
 			return err
 		}
-		n.NotAfter, n.JoinedAt, n.LastSeen = storage.Time(notAfter), storage.Time(joined), storage.Time(seen)
+		n.NotAfter, n.JoinedAt, n.LastSeen, n.TLSChangedAt = storage.Time(notAfter), storage.Time(joined), storage.Time(seen), storage.Time(tlsChanged)
 		err := json.Unmarshal([]byte(body), &n.Node)
 		s.Nodes[n.ID] = n
 		return err
@@ -167,11 +168,12 @@ func load(ctx context.Context, q storage.Querier) (s *directory.State, err error
 }
 
 func loadRest(ctx context.Context, q storage.Querier, s *directory.State) error {
-	err := each(ctx, q, `SELECT id, member, node, public_key, created_at, expires_at, created_by, used_at, tls_key_id, signing_key_id
+	err := each(ctx, q, `SELECT id, member, node, public_key, created_at, expires_at, created_by, used_at, tls_key_id, signing_key_id, approval
 		FROM directory_token`, func(scan func(...any) error) error {
 		var t directory.TokenRecord
-		var created, expires, used int64
-		err := scan(&t.ID, &t.Member, &t.Node, &t.PublicKey, &created, &expires, &t.CreatedBy, &used, &t.TLSKeyID, &t.SigningKeyID)
+		var created, expires, used, approval int64
+		err := scan(&t.ID, &t.Member, &t.Node, &t.PublicKey, &created, &expires, &t.CreatedBy, &used, &t.TLSKeyID, &t.SigningKeyID, &approval)
+		t.Approval = approval != 0
 		t.CreatedAt, t.ExpiresAt, t.UsedAt = storage.Time(created), storage.Time(expires), storage.Time(used)
 		s.Tokens[t.ID] = t
 		return err
@@ -260,10 +262,14 @@ func saveTokens(ctx context.Context, tx *storage.Tx, before, after *directory.St
 		if old, ok := before.Tokens[id]; ok && reflect.DeepEqual(old, t) {
 			continue
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO directory_token (id, member, node, public_key, created_at, expires_at, created_by, used_at, tls_key_id, signing_key_id)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		approval := 0
+		if t.Approval {
+			approval = 1
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO directory_token (id, member, node, public_key, created_at, expires_at, created_by, used_at, tls_key_id, signing_key_id, approval)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 			ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at, tls_key_id = excluded.tls_key_id, signing_key_id = excluded.signing_key_id`,
-			t.ID, t.Member, t.Node, t.PublicKey, storage.Micros(t.CreatedAt), storage.Micros(t.ExpiresAt), t.CreatedBy, storage.Micros(t.UsedAt), t.TLSKeyID, t.SigningKeyID)
+			t.ID, t.Member, t.Node, t.PublicKey, storage.Micros(t.CreatedAt), storage.Micros(t.ExpiresAt), t.CreatedBy, storage.Micros(t.UsedAt), t.TLSKeyID, t.SigningKeyID, approval)
 		if err != nil {
 			return err
 		}
@@ -292,10 +298,10 @@ func putNode(ctx context.Context, tx *storage.Tx, n directory.NodeRecord) error 
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO directory_node (id, body, certificate, not_after, joined_at, last_seen, published_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
+	_, err = tx.ExecContext(ctx, `INSERT INTO directory_node (id, body, certificate, not_after, joined_at, last_seen, published_at, tls_changed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (id) DO UPDATE SET body = excluded.body, certificate = excluded.certificate, not_after = excluded.not_after,
-			last_seen = excluded.last_seen, published_at = excluded.published_at`,
-		n.ID, string(b), n.CertificatePEM, storage.Micros(n.NotAfter), storage.Micros(n.JoinedAt), storage.Micros(n.LastSeen), n.PublishedAt)
+			last_seen = excluded.last_seen, published_at = excluded.published_at, tls_changed_at = excluded.tls_changed_at`,
+		n.ID, string(b), n.CertificatePEM, storage.Micros(n.NotAfter), storage.Micros(n.JoinedAt), storage.Micros(n.LastSeen), n.PublishedAt, storage.Micros(n.TLSChangedAt))
 	return err
 }

@@ -34,16 +34,17 @@ func TestStore(t *testing.T) {
 		}
 		node := directory.NodeRecord{
 			Node:           directory.Node{ID: "VN/GOV/H36/node1", Member: "VN/GOV/H36", LinkURL: "https://h:1", Subsystems: []string{"VN/GOV/H36/onestop"}, Keys: []directory.PublicKey{}},
-			CertificatePEM: "pem", NotAfter: now.Add(time.Hour), JoinedAt: now, PublishedAt: 5,
+			CertificatePEM: "pem", NotAfter: now.Add(time.Hour), JoinedAt: now, PublishedAt: 5, TLSChangedAt: now,
 		}
 		put := func(st *directory.State) error {
 			st.Members["VN/GOV/H36"] = directory.Member{Class: "GOV", Code: "H36", Name: i18n.Text{"vi": "Lâm Đồng"}, Unit: "68"}
 			st.Nodes[node.ID] = node
 			st.Services["VN/GOV/H36/onestop/facts"] = directory.Service{ID: "VN/GOV/H36/onestop/facts", Node: node.ID, Kind: "rest"}
-			st.Tokens["t1"] = directory.TokenRecord{ID: "t1", Member: "VN/GOV/H36", Node: node.ID, PublicKey: "p", CreatedAt: now, ExpiresAt: now.Add(time.Hour), CreatedBy: "a"}
+			st.Tokens["t1"] = directory.TokenRecord{ID: "t1", Member: "VN/GOV/H36", Node: node.ID, PublicKey: "p", CreatedAt: now, ExpiresAt: now.Add(time.Hour), CreatedBy: "a", Approval: true}
 			st.Revoked["k1"] = directory.Revocation{KeyID: "k1", Node: node.ID, Reason: "lost", At: now}
 			st.Subsystems["VN/GOV/H36/onestop"] = directory.Subsystem{Name: i18n.Text{"vi": "Một cửa"}, State: directory.Disabled}
 			st.Groups["provinces"] = directory.Group{Code: "provinces", Members: []string{"VN/GOV/H36/onestop"}}
+			st.Requests["t1"] = directory.PendingJoin{TokenID: "t1", Node: node.ID, State: directory.Registering, Request: []byte(`{}`), FiledAt: 7}
 			st.Policy = directory.Policy{Approval: true}
 			st.Head = directory.Head{Version: st.Head.Version + 1, Hash: "h1", Envelope: []byte("{}"), IssuedAt: 1, ExpiresAt: 2}
 			st.Events = append(st.Events, directory.Event{Name: "directory.node.joined"})
@@ -66,7 +67,7 @@ func TestStore(t *testing.T) {
 		if got.Head.Version != 1 || got.Head.Hash != "h1" || len(got.Members) != 1 || len(got.Tokens) != 1 || got.Revoked["k1"].Reason != "lost" {
 			t.Errorf("state = %+v", got)
 		}
-		if got.Subsystems["VN/GOV/H36/onestop"].State != directory.Disabled || len(got.Groups["provinces"].Members) != 1 || !got.Policy.Approval {
+		if got.Subsystems["VN/GOV/H36/onestop"].State != directory.Disabled || len(got.Groups["provinces"].Members) != 1 || got.Requests["t1"].FiledAt != 7 || !got.Tokens["t1"].Approval || !got.Policy.Approval {
 			t.Errorf("subsystems, groups, policy = %+v, %+v, %+v", got.Subsystems, got.Groups, got.Policy)
 		}
 		if d := cmp.Diff([]string{"directory.node.joined"}, told); d != "" {
