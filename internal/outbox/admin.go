@@ -41,6 +41,13 @@ func Revive(ctx context.Context, tx Querier, now time.Time, id string) error {
 	return err
 }
 
+// Drop ends a message that was put aside without performing it, so that what it holds back goes on. Its payload is
+// forgotten.
+func Drop(ctx context.Context, tx Querier, id string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE outbox_message SET state = 'done', payload = $1 WHERE id = $2 AND state = 'dead'`, []byte{}, id)
+	return err
+}
+
 // Prune forgets messages that were performed before the given time. Their ids stop protecting against a
 // repeated [Add], so keep them longer than any caller retries.
 func Prune(ctx context.Context, tx Querier, before time.Time) error {

@@ -34,7 +34,13 @@ type Message struct {
 	Topic string
 	// Key orders: messages of one topic and key are performed one after the other, in the order added.
 	// Empty means no order.
-	Key     string
+	Key string
+	// Holds keeps the messages behind this one in its order waiting when it was put aside as dead, until somebody revives
+	// or drops it. Without it they go on.
+	Holds bool
+	// Lane names what this message needs and may be away as a whole, such as a peer node. One lane never takes all
+	// workers, and while it is away only one message at a time tries it. Empty is no lane.
+	Lane    string
 	Payload []byte
 	// NotBefore delays the first attempt; zero means at once.
 	NotBefore time.Time
@@ -56,9 +62,9 @@ func Add(ctx context.Context, tx Querier, now time.Time, m Message) error {
 	if m.Payload == nil {
 		m.Payload = []byte{}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO outbox_message (id, topic, order_key, payload, state, attempts, added_at, due_at, last_error, owner)
-		VALUES ($1, $2, $3, $4, 'waiting', 0, $5, $6, '', '') ON CONFLICT (id) DO NOTHING`,
-		m.ID, m.Topic, m.Key, m.Payload, now.UnixMicro(), due.UnixMicro())
+	_, err := tx.ExecContext(ctx, `INSERT INTO outbox_message (id, topic, order_key, payload, state, attempts, added_at, due_at, last_error, owner, lane, holds)
+		VALUES ($1, $2, $3, $4, 'waiting', 0, $5, $6, '', '', $7, $8) ON CONFLICT (id) DO NOTHING`,
+		m.ID, m.Topic, m.Key, m.Payload, now.UnixMicro(), due.UnixMicro(), m.Lane, m.Holds)
 	if err != nil {
 		return fmt.Errorf("outbox: add: %w", err)
 	}
@@ -81,3 +87,12 @@ type permanent struct{ err error }
 
 func (p *permanent) Error() string { return p.err.Error() }
 func (p *permanent) Unwrap() error { return p.err }
+
+// Away marks an error that is not the message's: what its [Message.Lane] stands for cannot be reached. The lane rests, and
+// then one message at a time tries it until one comes through; the attempt does not count against the message.
+func Away(err error) error { return &away{err} }
+
+type away struct{ err error }
+
+func (a *away) Error() string { return a.err.Error() }
+func (a *away) Unwrap() error { return a.err }

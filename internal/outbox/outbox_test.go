@@ -212,3 +212,122 @@ func TestASlowEffectDoesNotHoldUpOthers(t *testing.T) {
 		}
 	})
 }
+
+// TestALaneThatIsAway: a peer that hangs or is away takes one worker at most, whatever waits for it, and loses nothing.
+func TestALaneThatIsAway(t *testing.T) {
+	storagetest.Module(t, "outbox", mustSub(t), func(t *testing.T, db *storage.DB) {
+		c := &clock{t: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)}
+		put := func(id, lane string) {
+			err := db.InTx(t.Context(), func(tx *storage.Tx) error {
+				return outbox.Add(t.Context(), tx, c.now(), outbox.Message{ID: id, Topic: "test.topic", Lane: lane})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 40 {
+			put("far-"+string(rune('A'+i)), "far")
+		}
+		put("near-1", "near")
+		put("near-2", "near")
+		var mu sync.Mutex
+		gone, tried := true, 0
+		done := map[string]bool{}
+		r := &outbox.Relay{DB: db, Now: c.now, Log: slog.New(slog.DiscardHandler), Workers: 2, PerLane: 2, MaxAttempts: 3, Handlers: map[string]outbox.Handler{
+			"test.topic": func(_ context.Context, m outbox.Message) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if m.Lane == "far" && gone {
+					tried++
+					return outbox.Away(errors.New("no route"))
+				}
+				done[m.ID] = true
+				return nil
+			},
+		}}
+		once := func() {
+			if _, err := r.Once(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		once()
+		if tried != 2 || !done["near-1"] || !done["near-2"] {
+			t.Fatalf("tried the lane that is away %d times, done %v; want 2 and both near ones in the same turn", tried, done)
+		}
+		once()
+		if tried != 2 {
+			t.Fatalf("tried %d times while the lane rests; want 2", tried)
+		}
+		for range 20 { // more failures than MaxAttempts, none of them the messages' own
+			c.add(2 * time.Minute)
+			before := tried
+			once()
+			if tried != before+1 {
+				t.Fatalf("%d attempts after a rest; want one", tried-before)
+			}
+		}
+		gone = false
+		c.add(2 * time.Minute)
+		for range 60 {
+			once()
+		}
+		if len(done) != 42 {
+			t.Errorf("%d messages performed once the lane is back; want 42", len(done))
+		}
+		if b, err := outbox.Look(t.Context(), db); err != nil || b.Dead != 0 || b.Waiting != 0 {
+			t.Errorf("Look() = %+v, %v; want nothing dead or waiting", b, err)
+		}
+	})
+}
+
+// TestADeadMessageHolds: with Holds, what is behind a message that was put aside waits until it is revived or dropped.
+func TestADeadMessageHolds(t *testing.T) {
+	storagetest.Module(t, "outbox", mustSub(t), func(t *testing.T, db *storage.DB) {
+		c := &clock{t: time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)}
+		for _, id := range []string{"1", "2", "3"} {
+			err := db.InTx(t.Context(), func(tx *storage.Tx) error {
+				return outbox.Add(t.Context(), tx, c.now(), outbox.Message{ID: id, Topic: "test.topic", Key: "k", Holds: true})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		bad := map[string]bool{"1": true, "2": true}
+		var done []string
+		r := &outbox.Relay{DB: db, Now: c.now, Log: slog.New(slog.DiscardHandler), Handlers: map[string]outbox.Handler{
+			"test.topic": func(_ context.Context, m outbox.Message) error {
+				if bad[m.ID] {
+					return outbox.Permanent(errors.New("poison"))
+				}
+				done = append(done, m.ID)
+				return nil
+			},
+		}}
+		run := func() {
+			for range 4 {
+				if _, err := r.Once(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		run()
+		if len(done) != 0 {
+			t.Fatalf("performed %v behind a message that holds", done)
+		}
+		delete(bad, "1")
+		if err := outbox.Revive(t.Context(), db, c.now(), "1"); err != nil {
+			t.Fatal(err)
+		}
+		run()
+		if diff := cmp.Diff([]string{"1"}, done); diff != "" {
+			t.Fatalf("after the first was revived (-want +got):\n%s", diff)
+		}
+		if err := outbox.Drop(t.Context(), db, "2"); err != nil {
+			t.Fatal(err)
+		}
+		run()
+		if diff := cmp.Diff([]string{"1", "3"}, done); diff != "" {
+			t.Errorf("after the second was dropped (-want +got):\n%s", diff)
+		}
+	})
+}

@@ -33,9 +33,22 @@ type Relay struct {
 	Owner string
 	// Workers is the number of messages performed side by side; default 8.
 	Workers int
+	// PerLane is how many messages of one lane are performed side by side; default 4.
+	PerLane int
+	// Policies of topics that do not go by the fields above.
+	Policies map[string]Policy
 
-	once sync.Once
-	wake chan struct{}
+	once  sync.Once
+	wake  chan struct{}
+	lanes lanes
+}
+
+// Policy says how often a topic's messages are tried.
+type Policy struct {
+	// MaxAttempts before a message is put aside; 0 is [Relay.MaxAttempts], less than 0 is no limit.
+	MaxAttempts int
+	// FirstPause is the first pause, doubled with each attempt; default half a second.
+	FirstPause time.Duration
 }
 
 func (r *Relay) init() { r.once.Do(func() { r.wake = make(chan struct{}, 1) }) }
@@ -185,42 +198,86 @@ func (r *Relay) Once(ctx context.Context) (progressed int, err error) {
 	return progressed + r.finish(ctx, done), nil
 }
 
-// claim leases the oldest unfinished message of each topic and key that is due. Only the head of a key may go,
-// which is what keeps the order: a message that waits for its next attempt holds back those behind it. That a waiting
-// message is not done is said once more in the query because SQLite uses an index with a condition only where it finds
-// the words of that condition; without them the work grows with the square of what waits.
+// claim leases the oldest unfinished message of each topic and key that is due. When what it finds is mostly of a lane
+// that has no room, it looks again without that lane, so that a lane with a long tail of work hides nothing.
 func (r *Relay) claim(ctx context.Context, limit int) ([]Message, error) {
 	now := r.Now()
-	rows, err := r.DB.QueryContext(ctx, `SELECT seq, id, topic, order_key, payload, attempts, added_at FROM outbox_message m
-		WHERE state = 'waiting' AND due_at <= $1
+	var batch []Message
+	var taken []Message
+	defer func() { r.lanes.giveBack(taken, batch) }()
+	for limit > len(taken) {
+		found, err := r.due(ctx, now, limit-len(taken), taken)
+		if err != nil {
+			return nil, err
+		}
+		room := 0
+		for _, m := range found {
+			if r.Handlers[m.Topic] != nil && r.lanes.take(m.Lane, now, r.perLane()) {
+				taken = append(taken, m)
+				room++
+			}
+		}
+		if room == len(found) || room == 0 {
+			break
+		}
+	}
+	leased, err := r.lease(ctx, taken, now)
+	if err != nil {
+		return nil, err
+	}
+	batch = leased
+	return batch, nil
+}
+
+// due lists messages that may be performed now, but for those in lanes that have no room and those already found. Only
+// the head of a key may go, which is what keeps the order: a message that waits for its next attempt holds back those
+// behind it. That a waiting message is not done is said once more in the query because SQLite uses an index with a
+// condition only where it finds the words of that condition; without them the work grows with the square of what waits.
+func (r *Relay) due(ctx context.Context, now time.Time, limit int, but []Message) ([]Message, error) {
+	args := []any{now.UnixMicro()}
+	var cond strings.Builder
+	if full := r.lanes.full(now, r.perLane()); len(full) > 0 {
+		cond.WriteString(" AND lane NOT IN (")
+		for i, lane := range full {
+			if i > 0 {
+				cond.WriteString(", ")
+			}
+			args = append(args, lane)
+			fmt.Fprintf(&cond, "$%d", len(args))
+		}
+		cond.WriteString(")")
+	}
+	if len(but) > 0 {
+		cond.WriteString(" AND seq NOT IN (" + marks(but, &args) + ")")
+	}
+	args = append(args, limit)
+	rows, err := r.DB.QueryContext(ctx, `SELECT seq, id, topic, order_key, payload, attempts, added_at, lane FROM outbox_message m
+		WHERE state = 'waiting' AND due_at <= $1`+cond.String()+`
 		AND (order_key = '' OR NOT EXISTS (SELECT 1 FROM outbox_message b
-			WHERE b.topic = m.topic AND b.order_key = m.order_key AND b.seq < m.seq AND b.state = 'waiting' AND b.state <> 'done'))
-		ORDER BY due_at, seq LIMIT $2`, now.UnixMicro(), limit)
+			WHERE b.topic = m.topic AND b.order_key = m.order_key AND b.seq < m.seq AND (b.state = 'waiting' OR b.holds) AND b.state <> 'done'))
+		ORDER BY due_at, seq LIMIT `+fmt.Sprintf("$%d", len(args)), args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var batch []Message
+	var found []Message
 	for rows.Next() {
 		var m Message
 		var added int64
-		if err := rows.Scan(&m.Seq, &m.ID, &m.Topic, &m.Key, &m.Payload, &m.Attempts, &added); err != nil {
+		if err := rows.Scan(&m.Seq, &m.ID, &m.Topic, &m.Key, &m.Payload, &m.Attempts, &added, &m.Lane); err != nil {
 			return nil, err
 		}
 		m.AddedAt = time.UnixMicro(added).UTC()
-		batch = append(batch, m)
+		found = append(found, m)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	return found, rows.Err()
+}
+
+func (r *Relay) perLane() int {
+	if r.PerLane == 0 {
+		return 4
 	}
-	rows.Close()
-	known := batch[:0]
-	for _, m := range batch {
-		if r.Handlers[m.Topic] != nil {
-			known = append(known, m)
-		}
-	}
-	return r.lease(ctx, known, now)
+	return r.PerLane
 }
 
 // lease takes messages in one statement. When another process was quicker with some, the rest is told by the lease,
@@ -259,7 +316,7 @@ func (r *Relay) lease(ctx context.Context, batch []Message, now time.Time) ([]Me
 			return nil, err
 		}
 	}
-	mine := batch[:0]
+	mine := make([]Message, 0, len(batch))
 	for _, m := range batch {
 		if n == int64(len(batch)) || taken[m.Seq] {
 			m.Attempts++
@@ -300,17 +357,15 @@ func (r *Relay) finish(ctx context.Context, done []Message) int {
 
 func (r *Relay) perform(ctx context.Context, m Message) (aside, done bool) {
 	err := r.call(ctx, m)
+	_, gone := errors.AsType[*away](err)
+	rest := r.lanes.leave(m.Lane, gone, r.Now(), func(fails int) time.Duration { return min(r.pause(m.Topic, fails), longestRest) })
 	// The outcome is recorded even when ctx has ended meanwhile, or the effect would be repeated for nothing.
 	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err == nil {
 		return false, true
 	}
-	maxAttempts := r.MaxAttempts
-	if maxAttempts == 0 {
-		maxAttempts = 200
-	}
-	if _, dead := errors.AsType[*permanent](err); dead || m.Attempts >= maxAttempts {
+	if _, dead := errors.AsType[*permanent](err); !gone && (dead || r.exhausted(m)) {
 		r.Log.ErrorContext(ctx, "outbox put a message aside", slog.String("topic", m.Topic), slog.String("id", m.ID), slog.Int("attempts", m.Attempts), slog.Any("error", err))
 		_, _ = r.DB.ExecContext(save, `UPDATE outbox_message SET state = 'dead', last_error = $1 WHERE seq = $2`, err.Error(), m.Seq)
 		return true, false
@@ -318,9 +373,27 @@ func (r *Relay) perform(ctx context.Context, m Message) (aside, done bool) {
 	if m.Attempts == 1 || m.Attempts%10 == 0 {
 		r.Log.WarnContext(ctx, "outbox will try again", slog.String("topic", m.Topic), slog.String("id", m.ID), slog.Int("attempts", m.Attempts), slog.Any("error", err))
 	}
-	_, _ = r.DB.ExecContext(save, `UPDATE outbox_message SET due_at = $1, last_error = $2, owner = '' WHERE seq = $3`,
-		r.Now().Add(r.pause(m.Attempts)).UnixMicro(), err.Error(), m.Seq)
+	pause, attempts := r.pause(m.Topic, m.Attempts), m.Attempts
+	if gone {
+		pause, attempts = rest, m.Attempts-1
+		if m.Lane == "" {
+			pause = min(r.pause(m.Topic, m.Attempts), longestRest)
+		}
+	}
+	_, _ = r.DB.ExecContext(save, `UPDATE outbox_message SET due_at = $1, last_error = $2, owner = '', attempts = $3 WHERE seq = $4`,
+		r.Now().Add(pause).UnixMicro(), err.Error(), attempts, m.Seq)
 	return false, false
+}
+
+func (r *Relay) exhausted(m Message) bool {
+	limit := r.Policies[m.Topic].MaxAttempts
+	if limit == 0 {
+		limit = r.MaxAttempts
+	}
+	if limit == 0 {
+		limit = 200
+	}
+	return limit > 0 && m.Attempts >= limit
 }
 
 func (r *Relay) call(ctx context.Context, m Message) (err error) {
@@ -333,13 +406,16 @@ func (r *Relay) call(ctx context.Context, m Message) (err error) {
 	return r.Handlers[m.Topic](ctx, m)
 }
 
-// pause grows from half a second by a factor of two, with a jitter of a quarter.
-func (r *Relay) pause(attempts int) time.Duration {
+// pause grows from half a second, or what the topic's policy says, by a factor of two, with a jitter of a quarter.
+func (r *Relay) pause(topic string, attempts int) time.Duration {
 	longest := r.MaxPause
 	if longest == 0 {
 		longest = time.Hour
 	}
-	p := 500 * time.Millisecond << min(attempts-1, 20)
-	p = min(p, longest)
+	p := r.Policies[topic].FirstPause
+	if p == 0 {
+		p = 500 * time.Millisecond
+	}
+	p = min(p<<min(max(attempts-1, 0), 20), longest)
 	return p*3/4 + time.Duration(rand.Int64N(int64(p)/2+1)) //nolint:gosec // jitter, not a secret
 }
