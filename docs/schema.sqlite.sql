@@ -41,6 +41,117 @@ CREATE TABLE audit_line (
 	);
 CREATE INDEX audit_line_subject ON audit_line (subject_id, at, seq);
 
+CREATE TABLE delivery_event (
+	service TEXT NOT NULL,
+	seq BIGINT NOT NULL,
+	type TEXT NOT NULL,
+	key TEXT NOT NULL,
+	payload BLOB NOT NULL,
+	at BIGINT NOT NULL,
+	PRIMARY KEY (service, seq)
+	);
+CREATE INDEX delivery_event_type ON delivery_event (service, type, seq);
+
+CREATE TABLE delivery_following (
+	subscriber TEXT NOT NULL,
+	service TEXT NOT NULL,
+	type TEXT NOT NULL,
+	subscription TEXT NOT NULL,
+	state TEXT NOT NULL,
+	position BIGINT NOT NULL,
+	asked_at BIGINT NOT NULL,
+	moved_at BIGINT NOT NULL,
+	PRIMARY KEY (subscriber, service, type)
+	);
+
+CREATE TABLE delivery_in (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	sender TEXT NOT NULL,
+	id TEXT NOT NULL,
+	service TEXT NOT NULL,
+	method TEXT NOT NULL,
+	path TEXT NOT NULL,
+	query TEXT NOT NULL,
+	content_type TEXT NOT NULL,
+	purpose TEXT NOT NULL,
+	dossier TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	body BLOB NOT NULL,
+	digest TEXT NOT NULL,
+	order_key TEXT NOT NULL,
+	mode TEXT NOT NULL,
+	state TEXT NOT NULL,
+	received_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	done_at BIGINT NOT NULL,
+	lease TEXT NOT NULL,
+	leased_until BIGINT NOT NULL,
+	attempts BIGINT NOT NULL,
+	status BIGINT NOT NULL,
+	answer_type TEXT NOT NULL,
+	answer BLOB NOT NULL,
+	error TEXT NOT NULL,
+	UNIQUE (sender, id)
+	);
+CREATE INDEX delivery_in_work ON delivery_in (service, state, seq);
+
+CREATE TABLE delivery_out (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	sender TEXT NOT NULL,
+	id TEXT NOT NULL,
+	service TEXT NOT NULL,
+	peer TEXT NOT NULL,
+	method TEXT NOT NULL,
+	path TEXT NOT NULL,
+	query TEXT NOT NULL,
+	content_type TEXT NOT NULL,
+	body BLOB NOT NULL,
+	size BIGINT NOT NULL,
+	digest TEXT NOT NULL,
+	order_key TEXT NOT NULL,
+	skip BOOLEAN NOT NULL,
+	kind TEXT NOT NULL,
+	ref TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	activity TEXT NOT NULL,
+	basis TEXT NOT NULL,
+	dossier TEXT NOT NULL,
+	state TEXT NOT NULL,
+	attempts BIGINT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	sent_at BIGINT NOT NULL,
+	accepted_at BIGINT NOT NULL,
+	done_at BIGINT NOT NULL,
+	status BIGINT NOT NULL,
+	answer_type TEXT NOT NULL,
+	answer BLOB NOT NULL,
+	error TEXT NOT NULL,
+	UNIQUE (sender, id)
+	);
+CREATE INDEX delivery_out_state ON delivery_out (state, created_at);
+
+CREATE TABLE delivery_stream (
+	service TEXT PRIMARY KEY,
+	last BIGINT NOT NULL
+	);
+
+CREATE TABLE delivery_subscription (
+	id TEXT PRIMARY KEY,
+	service TEXT NOT NULL,
+	type TEXT NOT NULL,
+	subscriber TEXT NOT NULL,
+	callback TEXT NOT NULL,
+	state TEXT NOT NULL,
+	challenge TEXT NOT NULL,
+	position BIGINT NOT NULL,
+	in_flight BIGINT NOT NULL,
+	created_at BIGINT NOT NULL,
+	moved_at BIGINT NOT NULL,
+	error TEXT NOT NULL,
+	UNIQUE (service, type, subscriber)
+	);
+
 CREATE TABLE directory_document (
 	version BIGINT PRIMARY KEY,
 	hash TEXT NOT NULL,
@@ -203,7 +314,7 @@ CREATE TABLE outbox_message (
 	due_at BIGINT NOT NULL,
 	last_error TEXT NOT NULL,
 	owner TEXT NOT NULL
-	);
+	, lane TEXT NOT NULL DEFAULT '', holds BOOLEAN NOT NULL DEFAULT FALSE);
 CREATE INDEX outbox_message_due ON outbox_message (state, due_at);
 CREATE INDEX outbox_message_order ON outbox_message (topic, order_key, seq) WHERE state <> 'done';
 

@@ -29,10 +29,10 @@ var (
 	requestAlways  = []string{"@method", "@target-uri", "x-road-client", "x-road-id", "x-road-request-id", "content-digest"}
 	requestPresent = []string{
 		"content-type", "x-road-userid", "x-road-issue", "x-road-represented-party", "x-road-security-server",
-		"truc-grant", "truc-purpose", "truc-deadline",
+		"truc-grant", "truc-purpose", "truc-deadline", "truc-message",
 	}
 	responseAlways  = []string{"@status", "content-digest", "x-road-id", "x-road-service"}
-	responsePresent = []string{"content-type", "x-road-error", "x-road-request-id", "x-road-request-hash"}
+	responsePresent = []string{"content-type", "x-road-error", "x-road-request-id", "x-road-request-hash", "truc-message", "truc-duplicate"}
 	responseRequest = []component{
 		{name: "signature", params: []sigParam{{"req", true}, {"key", sigLabel}}},
 		{name: "content-digest", params: []sigParam{{"req", true}}},
@@ -42,7 +42,7 @@ var (
 	// single fields may occur once only, because two readers could pick different ones.
 	single = []string{
 		"x-road-client", "x-road-id", "x-road-request-id", "x-road-service", "x-road-userid", "x-road-issue", "x-road-error",
-		"x-road-represented-party", "x-road-security-server", "truc-grant", "truc-purpose", "truc-deadline", "content-digest", "content-type",
+		"x-road-represented-party", "x-road-security-server", "truc-grant", "truc-purpose", "truc-deadline", "truc-message", "truc-duplicate", "content-digest", "content-type",
 		"signature", "signature-input",
 	}
 )

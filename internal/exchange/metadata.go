@@ -32,6 +32,10 @@ func (s *Service) metadata(t Target, client orgcode.Subsystem) (h http.Handler, 
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, list) }), ""
 	case "getOpenAPI":
 		return s.openAPI(t, client)
+	case EventsCode:
+		if in := s.inboxOf(); in != nil {
+			return in.Inbox(), ""
+		}
 	}
 	return nil, "unknown_service"
 }

@@ -167,7 +167,7 @@ func (x *exchangeState) authorise(t Target, client orgcode.Subsystem) (http.Hand
 	if o.Disabled { // only now: whoever may not call does not learn this either (spec §2.7)
 		return nil, x.disabled(o)
 	}
-	return o.handler, nil
+	return s.asynchronous(t.Service, o.handler), nil
 }
 
 // dispatch calls the service behind the exchange.

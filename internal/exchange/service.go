@@ -56,9 +56,10 @@ type Service struct {
 	peers    peerTable
 	backends breakers
 
-	mu     sync.RWMutex // guards offers and rules
+	mu     sync.RWMutex // guards offers, rules and inbox
 	offers map[string]offer
 	rules  *ruleSet
+	inbox  Inbox
 }
 
 type offer struct {
@@ -110,6 +111,7 @@ func (s *Service) Hosts(sub orgcode.Subsystem) bool {
 var reservedCodes = []string{
 	"listClients", "listMethods", "allowedMethods", "getOpenAPI", "getWsdl",
 	"getSecurityServerOperationalData", "getSecurityServerHealthData", "getSecurityServerMetrics",
+	EventsCode,
 }
 
 // Offer registers a handler for a service of this node; code is "population/person". The handler sees the
