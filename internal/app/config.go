@@ -109,6 +109,9 @@ type ExchangeConfig struct {
 	Rules []exchange.Rule `toml:"rules"`
 	// Limits bound what consumers may ask of the services this node offers.
 	Limits []exchange.LimitRule `toml:"limits"`
+	// Signatures is "shared", so that messages on their way to one node in the same moment share a signature, each with
+	// the proof that it is under it; or "message", so that each is signed alone. Default "shared".
+	Signatures string `toml:"signatures"`
 	// Keys of programs at the edge, made at the first start and written to a file.
 	Keys []EdgeKeyConfig `toml:"keys"`
 	// Operators are keys of the management interface, made at the first start and written to a file.
@@ -279,6 +282,7 @@ func (c *Config) fillDefaults() {
 	def(&c.Env, "development")
 	def(&c.Class, "GOV")
 	def(&c.Server, "node1")
+	def(&c.Exchange.Signatures, "shared")
 	def(&c.Web.URL, "http://"+c.Web.Listen)
 	def(&c.Link.URL, "https://"+c.Link.Listen)
 	if c.DB == "" && c.DataDir != "" {
@@ -299,6 +303,9 @@ func (c *Config) Check() []error {
 	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if c.Env != "development" && c.Env != "production" {
 		bad("env: %q is neither development nor production", c.Env)
+	}
+	if s := c.Exchange.Signatures; s != "shared" && s != "message" {
+		bad("exchange.signatures: %q is neither shared nor message", s)
 	}
 	if c.Instance == "" {
 		bad("instance: write the name of the network, such as \"VN\"")

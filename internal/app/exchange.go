@@ -40,6 +40,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	n.exchange, err = exchange.New(exchange.Options{
 		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.keys.Signing, Directory: directoryView{n.follower},
 		Carrier: carrier, Log: log, Store: store, Seal: seal, Zone: i18n.Zone, Now: n.now, Logger: n.log,
+		OneSignatureEach: n.cfg.Exchange.Signatures == "message",
 	})
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	}
 	n.background("exchange.index", n.exchange.Run)
 	link := &exchangeapi.Link{Service: n.exchange}
-	n.linkSrv = link.Server(pki.Settings{Identity: n.linkIdentity, Roots: n.linkRoots, Accept: n.acceptPeer, Now: n.now}, n.log)
+	n.linkSrv = link.Server(pki.Settings{Identity: n.linkIdentity, Roots: n.linkRoots, Accept: n.acceptPeer, Now: n.now}, n.log) //nolint:contextcheck // a connection outlives the start
 	if err := n.edgeKeys(ctx, store); err != nil {
 		return err
 	}

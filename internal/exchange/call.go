@@ -2,7 +2,7 @@ package exchange
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -53,6 +53,7 @@ type exchangeState struct {
 	entry   Entry
 	peer    Peer
 	logged  bool // a request entry exists
+	shared  bool // the request had a shared signature, so the answer may have one
 }
 
 func (x *exchangeState) fault(prefix, code string, cause error, args ...any) *Fault {
@@ -156,14 +157,18 @@ func (x *exchangeState) attempt(ctx context.Context, req *WireRequest, peer Peer
 	x.peer = peer
 	req.TargetURI = strings.TrimSuffix(peer.URL, "/") + req.TargetURI
 	req.PeerKeyID = ""
-	sig, err := sigMessage{req: req, header: req.Header}.sign(req.Body, s.opt.Signing, s.keyID, s.now())
+	shares, unreachable := s.prepareWay(ctx, x.peer)
+	sig, err := sigMessage{req: req, header: req.Header}.sign(req.Body, s.signer.Load(), shares, s.now())
 	if err != nil {
 		return nil, x.fault(atConsumer, "cannot_sign", err)
 	}
 	if f := x.logRequest(ctx, req, sig, false); f != nil {
 		return nil, f
 	}
-	resp, err := s.carry(ctx, peer, req)
+	resp, err := (*WireResponse)(nil), unreachable
+	if err == nil { // an attempt that failed before anything was sent is evidence too
+		resp, err = s.carry(ctx, peer, req)
+	}
 	if err != nil {
 		code := "network_error"
 		if ctx.Err() != nil {
@@ -226,9 +231,9 @@ func (x *exchangeState) prepare(c Call) (*WireRequest, *Fault) {
 func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *WireResponse) (*Answer, *Fault) {
 	s := x.s
 	x.msg.Status, x.msg.ResponseSize = resp.Status, int64(len(resp.Body))
-	sig, err := sigMessage{req: req, resp: resp, header: resp.Header}.verify(resp.Body, func(id string) (ed25519.PublicKey, error) {
+	sig, err := sigMessage{req: req, resp: resp, header: resp.Header}.verify(resp.Body, func(id string) (crypto.PublicKey, error) {
 		return s.keyOf(id, x.peer.ServerID)
-	}, s.now())
+	}, &s.roots, s.now())
 	if err != nil {
 		f := x.fault(atConsumer, "signature_verification", err, "peer", x.peer.Member)
 		x.logFailure(ctx, f)
@@ -280,8 +285,21 @@ func (s *Service) carry(ctx context.Context, p Peer, req *WireRequest) (*WireRes
 	return s.Receive(ctx, in), nil
 }
 
+// prepareWay opens the way to a peer and reports whether a request to it may have a shared signature.
+func (s *Service) prepareWay(ctx context.Context, p Peer) (shares bool, err error) {
+	if p.ServerID == s.opt.ServerID {
+		return !s.opt.OneSignatureEach, nil
+	}
+	c, ok := s.opt.Carrier.(SharingCarrier)
+	if !ok {
+		return false, nil
+	}
+	shares, err = c.Prepare(ctx, p)
+	return shares && !s.opt.OneSignatureEach, err
+}
+
 // keyOf finds a signing key of a node that may sign now.
-func (s *Service) keyOf(id, serverID string) (ed25519.PublicKey, error) {
+func (s *Service) keyOf(id, serverID string) (crypto.PublicKey, error) {
 	k, err := s.opt.Directory.Key(id)
 	if err != nil {
 		return nil, err

@@ -2,10 +2,7 @@ package exchange
 
 import (
 	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,7 +16,6 @@ import (
 const (
 	sigLabel  = "x1"
 	sigTag    = "truc-x1"
-	sigAlg    = "ed25519"
 	freshness = 300 * time.Second
 )
 
@@ -47,16 +43,6 @@ var (
 	}
 )
 
-// KeyID returns the id of a signing key: base64url SHA-256 of its SubjectPublicKeyInfo (spec D20).
-func KeyID(pub ed25519.PublicKey) string {
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return "" // an Ed25519 key always marshals
-	}
-	sum := sha256.Sum256(der)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
 // ContentDigest returns the RFC 9530 field for a body, present also when it is empty.
 func ContentDigest(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -75,8 +61,12 @@ type signed struct {
 	base    string
 	sig     []byte
 	keyID   string
+	alg     string
 	created time.Time
 }
+
+// shared reports whether the signer understands shared signatures: he made one.
+func (s signed) shared() bool { return strings.HasSuffix(s.alg, sharedSuffix) }
 
 // canonicalNames holds the fields of the link in the spelling that net/http keeps them under, because to find it costs
 // an allocation each time, and a signature asks for some forty.
@@ -202,31 +192,34 @@ func (m sigMessage) required() []component {
 	return out
 }
 
-// sign puts Content-Digest, Signature-Input and Signature on the message.
-func (m sigMessage) sign(body []byte, key crypto.Signer, keyID string, now time.Time) (signed, error) {
+// sign puts Content-Digest, Signature-Input and Signature on the message. A shared signature is for a peer that is known
+// to understand one.
+func (m sigMessage) sign(body []byte, by *signatory, shared bool, now time.Time) (signed, error) {
 	m.header.Set("Content-Digest", ContentDigest(body))
+	alg := by.algorithm(shared)
 	in := sigInput{label: sigLabel, components: m.required(), params: []sigParam{
-		{"created", now.Unix()}, {"keyid", keyID}, {"alg", sigAlg}, {"tag", sigTag},
+		{"created", now.Unix()}, {"keyid", by.keyID}, {"alg", alg}, {"tag", sigTag},
 	}}
 	base, err := m.base(in)
 	if err != nil {
 		return signed{}, err
 	}
-	sig, err := key.Sign(rand.Reader, []byte(base), crypto.Hash(0))
+	sig, err := by.value(base, shared)
 	if err != nil {
 		return signed{}, err
 	}
 	_, params, _ := strings.Cut(base[strings.LastIndexByte(base, '\n')+1:], ": ") // the last line of the base
 	m.header.Set("Signature-Input", sigLabel+"="+params)
 	m.header.Set("Signature", sigLabel+"=:"+base64.StdEncoding.EncodeToString(sig)+":")
-	return signed{base: base, sig: sig, keyID: keyID, created: now.Truncate(time.Second)}, nil
+	return signed{base: base, sig: sig, keyID: by.keyID, alg: alg, created: now.Truncate(time.Second)}, nil
 }
 
 // errDigest tells a body that is not the signed one from other faults.
 var errDigest = errors.New("the body does not have the digest that was signed")
 
-// verify checks digest, coverage, freshness and signature. lookup finds the key and says whether it may sign now.
-func (m sigMessage) verify(body []byte, lookup func(keyID string) (ed25519.PublicKey, error), now time.Time) (signed, error) {
+// verify checks digest, coverage, freshness and signature. lookup finds the key and says whether it may sign now; memory
+// spares the second verification of a root, and may be nil.
+func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.PublicKey, error), memory *rootMemory, now time.Time) (signed, error) {
 	for _, n := range single {
 		if len(field(m.header, n)) > 1 {
 			return signed{}, fmt.Errorf("field %s occurs twice", n)
@@ -241,7 +234,7 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (ed25519.Publi
 		return signed{}, err
 	}
 	i := slices.IndexFunc(ins, func(in sigInput) bool { return in.label == sigLabel })
-	if i < 0 || len(sigs[sigLabel]) != ed25519.SignatureSize {
+	if i < 0 || len(sigs[sigLabel]) == 0 {
 		return signed{}, errors.New("the message is not signed")
 	}
 	in := ins[i]
@@ -257,13 +250,14 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (ed25519.Publi
 	if err != nil {
 		return signed{}, err
 	}
-	if !ed25519.Verify(pub, []byte(base), sigs[sigLabel]) {
+	alg := in.str("alg")
+	if !verifyValue(pub, keyID, alg, base, sigs[sigLabel], memory) {
 		return signed{}, errors.New("the signature does not match")
 	}
 	if m.header.Get("Content-Digest") != ContentDigest(body) {
 		return signed{}, errDigest
 	}
-	return signed{base: base, sig: sigs[sigLabel], keyID: keyID, created: created}, nil
+	return signed{base: base, sig: sigs[sigLabel], keyID: keyID, alg: alg, created: created}, nil
 }
 
 // checkInput enforces parameters and coverage.
@@ -279,7 +273,7 @@ func (m sigMessage) checkInput(in sigInput, now time.Time) (keyID string, create
 	alg := in.str("alg")
 	tag := in.str("tag")
 	sec, ok := in.int("created")
-	if alg != sigAlg || tag != sigTag || keyID == "" || !ok {
+	if plain := strings.TrimSuffix(alg, sharedSuffix); plain != algEd25519 && plain != algP256 || tag != sigTag || keyID == "" || !ok {
 		return "", created, errors.New("the signature's parameters are not those of the link")
 	}
 	covered := in.ids()

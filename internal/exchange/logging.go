@@ -88,11 +88,55 @@ func (x *exchangeState) append(ctx context.Context, e *Entry, wait bool) (int64,
 	if err != nil {
 		return -1, err
 	}
-	if wait {
-		return x.s.opt.Log.Append(ctx, b)
+	return x.s.writer.append(ctx, b, wait)
+}
+
+// logWriter hands entries of exchanges that are in the same state to the log together: one write serves them all.
+type logWriter struct {
+	log   Log
+	group gather[*logTurn]
+}
+
+func newLogWriter(log Log) *logWriter {
+	w := &logWriter{log: log}
+	w.group.most, w.group.run = 256, w.write
+	return w
+}
+
+// logTurn is one entry on its way into the log; index, wait and err are set before done is closed.
+type logTurn struct {
+	entry []byte
+	index int64
+	wait  func(context.Context) error
+	err   error
+	done  chan struct{}
+}
+
+func (w *logWriter) append(ctx context.Context, entry []byte, wait bool) (int64, error) {
+	t := &logTurn{entry: entry, done: make(chan struct{})}
+	w.group.add(t)
+	<-t.done
+	if t.err != nil {
+		return -1, t.err
 	}
-	i, _, err := x.s.opt.Log.AppendNoWait(b)
-	return i, err
+	if wait {
+		if err := t.wait(ctx); err != nil {
+			return -1, err
+		}
+	}
+	return t.index, nil
+}
+
+func (w *logWriter) write(turns []*logTurn) {
+	entries := make([][]byte, len(turns))
+	for i, t := range turns {
+		entries[i] = t.entry
+	}
+	first, wait, err := w.log.AppendNoWait(entries...)
+	for i, t := range turns {
+		t.index, t.wait, t.err = first+int64(i), wait, err
+		close(t.done)
+	}
 }
 
 func (x *exchangeState) loggingFailed(err error) *Fault {

@@ -2,7 +2,7 @@ package exchange
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"time"
 
 	"truc/internal/orgcode"
@@ -37,8 +37,9 @@ type Peer struct {
 
 // Key is a signing key of a node.
 type Key struct {
-	ID       string
-	Public   ed25519.PublicKey
+	ID string
+	// Public is an Ed25519 or a P-256 key.
+	Public   crypto.PublicKey
 	ServerID string
 	// NotBefore and NotAfter bound its use; zero means unbounded.
 	NotBefore, NotAfter time.Time
@@ -68,6 +69,14 @@ type DirectoryState struct {
 // Peer, and limits the answer to [MaxBody]. Its errors mean that no answer was received: Unavailable.
 type Carrier interface {
 	Carry(ctx context.Context, peer Peer, req *WireRequest) (*WireResponse, error)
+}
+
+// SharingCarrier is a [Carrier] that knows of peers whether they understand shared signatures (ADR 0014).
+type SharingCarrier interface {
+	Carrier
+	// Prepare opens the way to a peer, if it is not open, and reports whether the peer understands shared signatures. An
+	// error means that the peer cannot be reached and that nothing was sent.
+	Prepare(ctx context.Context, peer Peer) (shares bool, err error)
 }
 
 // Log is the append-only log of this node; [translog.Log] answers.

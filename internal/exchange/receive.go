@@ -3,7 +3,7 @@ package exchange
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -124,12 +124,13 @@ func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem)
 		return signed{}, x.fault(atProvider, "ssl_authentication_failed", fmt.Errorf("the channel's key does not belong to a node of %s", client))
 	}
 	x.peer = hosts[i]
-	sig, err := sigMessage{req: req, header: req.Header}.verify(req.Body, func(id string) (ed25519.PublicKey, error) {
+	sig, err := sigMessage{req: req, header: req.Header}.verify(req.Body, func(id string) (crypto.PublicKey, error) {
 		return s.keyOf(id, x.peer.ServerID)
-	}, s.now())
+	}, &s.roots, s.now())
 	if err != nil {
 		return signed{}, x.fault(atProvider, "signature_verification", err)
 	}
+	x.shared = sig.shared()
 	return sig, nil
 }
 
@@ -247,7 +248,7 @@ func (x *exchangeState) finish(ctx context.Context, req *WireRequest, resp *Wire
 	resp.Header.Set(HeaderService, service)
 	resp.Header.Set(HeaderRequestID, x.msg.RequestID)
 	resp.Header.Set(HeaderLevel, s.opt.Directory.State().Level)
-	sig, err := sigMessage{req: req, resp: resp, header: resp.Header}.sign(resp.Body, s.opt.Signing, s.keyID, s.now())
+	sig, err := sigMessage{req: req, resp: resp, header: resp.Header}.sign(resp.Body, s.signer.Load(), x.shared, s.now())
 	if err != nil {
 		return nil, x.fault(atProvider, "cannot_sign", err)
 	}
@@ -279,7 +280,7 @@ func (x *exchangeState) refuse(ctx context.Context, req *WireRequest, f *Fault) 
 	for name, v := range map[string]string{HeaderID: x.msg.ExchangeID, HeaderService: x.msg.Service, HeaderRequestID: x.msg.RequestID} {
 		resp.Header.Set(name, v)
 	}
-	if _, err := (sigMessage{req: req, resp: resp, header: resp.Header}).sign(resp.Body, x.s.opt.Signing, x.s.keyID, x.s.now()); err != nil {
+	if _, err := (sigMessage{req: req, resp: resp, header: resp.Header}).sign(resp.Body, x.s.signer.Load(), x.shared, x.s.now()); err != nil {
 		resp.Header.Del("Signature")
 	}
 	return resp

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"crypto"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,7 +21,7 @@ type Options struct {
 	ServerID string
 	// Subsystems are those this node hosts, "VN/GOV/H36/onestop".
 	Subsystems []string
-	// Signing is the Ed25519 key the directory names for this node.
+	// Signing is the key, Ed25519 or P-256, that the directory names for this node; see [Service.UseKey].
 	Signing   crypto.Signer
 	Directory Directory
 	Carrier   Carrier
@@ -36,7 +35,10 @@ type Options struct {
 	GrantLimits func(consumer orgcode.Subsystem, service orgcode.Service, grant string) Limits
 	// Zone is where days begin for daily limits; nil is UTC.
 	Zone *time.Location
-	Now  func() time.Time
+	// OneSignatureEach makes this node sign each request by itself instead of together with others of the same moment
+	// (ADR 0014). Answers follow the request.
+	OneSignatureEach bool
+	Now              func() time.Time
 	// Logger is where faults go that have no one to return to.
 	Logger *slog.Logger
 }
@@ -44,7 +46,9 @@ type Options struct {
 // Service is a node's exchange: both roles. It is safe for concurrent use.
 type Service struct {
 	opt    Options
-	keyID  string
+	signer atomic.Pointer[signatory]
+	roots  rootMemory
+	writer *logWriter
 	member string
 	seal   sealer
 	replay *replaySet
@@ -69,9 +73,9 @@ type offer struct {
 
 // New checks the options and returns a service that refuses everything until rules and offers are set.
 func New(opt Options) (*Service, error) {
-	pub, ok := opt.Signing.Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, errors.New("exchange: the signing key is not Ed25519")
+	signer, err := newSignatory(opt.Signing)
+	if err != nil {
+		return nil, fmt.Errorf("exchange: %w", err)
 	}
 	i := strings.LastIndexByte(opt.ServerID, '/')
 	if strings.Count(opt.ServerID, "/") != 3 {
@@ -93,10 +97,12 @@ func New(opt Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{
-		opt: opt, keyID: KeyID(pub), member: opt.ServerID[:i], seal: seal, offers: map[string]offer{},
-		replay: newReplaySet(2*freshness, maxReplay), rules: &ruleSet{}, usage: newLimiter(opt.Zone, maxLimited),
-	}, nil
+	s := &Service{
+		opt: opt, member: opt.ServerID[:i], seal: seal, offers: map[string]offer{},
+		replay: newReplaySet(2*freshness, maxReplay), rules: &ruleSet{}, usage: newLimiter(opt.Zone, maxLimited), writer: newLogWriter(opt.Log),
+	}
+	s.signer.Store(signer)
+	return s, nil
 }
 
 // ServerID returns this node's identifier.

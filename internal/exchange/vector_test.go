@@ -27,7 +27,7 @@ func TestSignatureVectors(t *testing.T) {
 		Header: http.Header{"X-Road-Client": {"DEV/COM/222/TESTCLIENT"}, "X-Road-Id": {"DEV-1"}, "X-Road-Request-Id": {"11111111-1111-4111-8111-111111111111"}},
 	}
 	rm := sigMessage{req: req, header: req.Header}
-	got, err := rm.sign(req.Body, seedKey(0), "c1", time.Unix(1790000000, 0))
+	got, err := rm.sign(req.Body, &signatory{key: seedKey(0), keyID: "c1", alg: algEd25519}, false, time.Unix(1790000000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestSignatureVectors(t *testing.T) {
 		"X-Road-Id": {"DEV-1"}, "X-Road-Service": {"DEV/COM/222/TESTSERVICE/petstore"},
 	}}
 	pm := sigMessage{req: req, resp: resp, header: resp.Header}
-	got, err = pm.sign(resp.Body, seedKey(32), "p1", time.Unix(1790000001, 0))
+	got, err = pm.sign(resp.Body, &signatory{key: seedKey(32), keyID: "p1", alg: algEd25519}, false, time.Unix(1790000001, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

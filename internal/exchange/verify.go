@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -121,7 +120,7 @@ func checkEntrySignature(e *Entry, person string, req *Entry, trust Trust) (sign
 		return "", Bad, err
 	}
 	sig, err := base64.StdEncoding.DecodeString(e.Signature)
-	if err != nil || len(sig) != ed25519.SignatureSize || !ed25519.Verify(key.Public, []byte(base), sig) {
+	if err != nil || !verifyValue(key.Public, e.KeyID, algOfBase(base), base, sig, nil) {
 		return key.ServerID, Bad, errors.New("the signature does not match")
 	}
 	// The consumer's node signs requests, the provider's answers.
@@ -136,6 +135,13 @@ func checkEntrySignature(e *Entry, person string, req *Entry, trust Trust) (sign
 		return key.ServerID, Bad, err
 	}
 	return key.ServerID, Good, nil
+}
+
+// algOfBase reads the algorithm from the last line of a signature base.
+func algOfBase(base string) string {
+	_, rest, _ := strings.Cut(base[strings.LastIndexByte(base, '\n')+1:], `;alg="`)
+	alg, _, _ := strings.Cut(rest, `"`)
+	return alg
 }
 
 // agrees compares the entry's fields with the signed base.

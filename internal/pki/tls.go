@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,15 @@ type Settings struct {
 	Accept func(leaf *x509.Certificate) error
 	// Now is the clock for validity; nil means the wall clock of crypto/tls.
 	Now func() time.Time
+	// Protocols are spoken on the link, by their ALPN names, the preferred first; default HTTP/2 alone.
+	Protocols []string
+}
+
+func (s Settings) protocols() []string {
+	if len(s.Protocols) == 0 {
+		return []string{"h2"}
+	}
+	return s.Protocols
 }
 
 // TLSCertificate joins a key, its certificate and the chain that peers are shown.
@@ -51,7 +61,7 @@ func ClientTLS(identity func() *tls.Certificate, roots func() *x509.CertPool, ac
 func (s Settings) Server() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
-		NextProtos: []string{"h2"},
+		NextProtos: s.protocols(),
 		Time:       s.Now,
 		// The chain is checked in VerifyConnection, which runs on resumed connections too and sees today's roots.
 		ClientAuth:       tls.RequireAnyClientCert,
@@ -64,7 +74,7 @@ func (s Settings) Server() *tls.Config {
 func (s Settings) Client() *tls.Config {
 	return &tls.Config{
 		MinVersion:           tls.VersionTLS13,
-		NextProtos:           []string{"h2"},
+		NextProtos:           s.protocols(),
 		Time:                 s.Now,
 		InsecureSkipVerify:   true, //nolint:gosec // VerifyConnection checks chain, name and key against the roots of this moment
 		VerifyConnection:     func(cs tls.ConnectionState) error { return s.verify(cs, x509.ExtKeyUsageServerAuth, cs.ServerName) },
@@ -80,8 +90,8 @@ func (s Settings) identity() (*tls.Certificate, error) {
 }
 
 func (s Settings) verify(cs tls.ConnectionState, usage x509.ExtKeyUsage, name string) error {
-	if cs.NegotiatedProtocol != "h2" {
-		return errs.E(errs.Denied, "pki.peer_protocol", errors.New("HTTP/2 was not negotiated"))
+	if !slices.Contains(s.protocols(), cs.NegotiatedProtocol) {
+		return errs.E(errs.Denied, "pki.peer_protocol", errors.New("no protocol of the link was negotiated"))
 	}
 	opt := x509.VerifyOptions{Roots: s.Roots(), DNSName: name, KeyUsages: []x509.ExtKeyUsage{usage}}
 	if s.Now != nil {

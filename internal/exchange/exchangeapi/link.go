@@ -38,12 +38,18 @@ type Receiver interface {
 // Link is the accepting side: the handler of a listener whose TLS settings are those of [pki.Settings.Server].
 type Link struct {
 	Service Receiver
+
+	framed framedServers
+	held   heldAnswers
 }
 
 // ServeHTTP implements [http.Handler].
 func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		http.Error(w, "mutual TLS is required", http.StatusForbidden)
+		return
+	}
+	if l.held.serve(w, r) {
 		return
 	}
 	if !strings.HasPrefix(r.RequestURI, "/x1/") {
@@ -61,6 +67,10 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Method: r.Method, TargetURI: "https://" + r.Host + r.RequestURI, Header: r.Header, Body: body,
 		PeerKeyID: peerKeyID(r),
 	})
+	writeWire(w, resp)
+}
+
+func writeWire(w http.ResponseWriter, resp *exchange.WireResponse) {
 	h := w.Header()
 	maps.Copy(h, resp.Header)
 	if h.Get("Content-Type") == "" {
@@ -87,7 +97,7 @@ type connKey struct{}
 // peerKeyID returns the id of the key in the peer's certificate. The certificate of a connection never changes (TLS 1.3
 // does not renegotiate), so its id is made once for each connection; who may use it is asked with every request.
 func peerKeyID(r *http.Request) string {
-	fresh := func() string { return pki.KeyID(r.TLS.PeerCertificates[0].PublicKey) }
+	fresh := func() string { return keyIDOf(*r.TLS) }
 	kept, ok := r.Context().Value(connKey{}).(*atomic.Pointer[string])
 	if !ok {
 		return fresh()
@@ -100,9 +110,23 @@ func peerKeyID(r *http.Request) string {
 	return id
 }
 
-// Server returns the server of the link with limits on slow and silent peers (spec D33).
+func keyIDOf(cs tls.ConnectionState) string { return pki.KeyID(cs.PeerCertificates[0].PublicKey) }
+
+// Server returns the server of the link with limits on slow and silent peers (spec D33). It speaks HTTP/2 and, to nodes
+// that offer it, frames.
 func (l *Link) Server(settings pki.Settings, log *slog.Logger) *http.Server {
-	return &http.Server{
+	settings.Protocols = linkProtocols
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	srv := &http.Server{
+		Protocols: protocols,
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
+			framedProtocol: func(_ *http.Server, conn *tls.Conn, h http.Handler) {
+				if based, ok := h.(interface{ BaseContext() context.Context }); ok { // what net/http gives says so
+					l.serveFramed(based.BaseContext(), conn)
+				}
+			},
+		},
 		Handler: l, TLSConfig: settings.Server(), MaxHeaderBytes: maxHeader,
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, new(atomic.Pointer[string]))
@@ -110,27 +134,152 @@ func (l *Link) Server(settings pki.Settings, log *slog.Logger) *http.Server {
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // failed handshakes of strangers are no fault of ours
 	}
+	srv.RegisterOnShutdown(l.framed.goAway)
+	return srv
 }
 
-// Carrier is the calling side: one transport a peer, kept for as long as the peer's key and address stay, so that a
-// call costs no handshake (spec D17).
+// linkProtocols are spoken by nodes of today; one that knows HTTP/2 alone is spoken to in that.
+var linkProtocols = []string{framedProtocol, "h2"}
+
+// Carrier is the calling side: for each peer one framed connection for small exchanges and one HTTP/2 transport for large
+// ones, kept for as long as the peer's key and address stay, so that a call costs no handshake (spec D17).
 type Carrier struct {
 	// Identity and Roots are those of [pki.Settings].
 	Identity func() *tls.Certificate
 	Roots    func() *x509.CertPool
 	Now      func() time.Time
+	// HTTP2Only leaves out frames.
+	HTTP2Only bool
 
 	mu    sync.Mutex // guards peers
-	peers map[string]peerTransport
+	peers map[string]*peerLink
 }
 
-type peerTransport struct {
+// peerLink is the way to one peer.
+type peerLink struct {
 	key, url string
+	settings pki.Settings
 	tr       *http.Transport
+
+	dialing chan struct{} // holds one token; who has it may dial
+	mu      sync.Mutex    // guards both
+	framed  *framedClient
+	// plain says that the peer spoke HTTP/2 alone when it was asked last.
+	plain bool
+}
+
+// framedRetry is how long a peer that does not speak frames is believed not to.
+const framedRetry = 10 * time.Minute
+
+// Prepare implements [exchange.SharingCarrier]: a peer that speaks frames understands shared signatures.
+func (c *Carrier) Prepare(ctx context.Context, p exchange.Peer) (shares bool, err error) {
+	f, err := c.framedTo(ctx, c.peer(p), p)
+	return f != nil, err
 }
 
 // Carry implements [exchange.Carrier].
 func (c *Carrier) Carry(ctx context.Context, p exchange.Peer, req *exchange.WireRequest) (*exchange.WireResponse, error) {
+	link := c.peer(p)
+	if len(req.Body) > maxFramedBody {
+		return c.roundTrip(ctx, link.tr, p, req)
+	}
+	var reply framedReply
+	for range 2 {
+		f, err := c.framedTo(ctx, link, p)
+		switch {
+		case err != nil:
+			return nil, err
+		case f == nil:
+			return c.roundTrip(ctx, link.tr, p, req)
+		}
+		if reply, err = f.do(ctx, req); err == nil {
+			break
+		}
+		if !errors.Is(err, exchange.ErrNotSent) { // the connection ended before the request got into it
+			return nil, carryError(err, p)
+		}
+	}
+	if reply == (framedReply{}) {
+		return nil, carryError(exchange.ErrNotSent, p)
+	}
+	if reply.resp != nil {
+		return reply.resp, nil
+	}
+	rest, ok := strings.CutPrefix(req.TargetURI, "https://")
+	host, _, found := strings.Cut(rest, "/")
+	if !ok || !found {
+		return nil, fmt.Errorf("target %q is not https", req.TargetURI)
+	}
+	return c.roundTrip(ctx, link.tr, p, &exchange.WireRequest{Method: http.MethodGet, TargetURI: "https://" + host + heldPrefix + reply.held, Header: http.Header{}})
+}
+
+// framedTo returns the framed connection to a peer, or nil when the peer does not speak frames.
+func (c *Carrier) framedTo(ctx context.Context, l *peerLink, p exchange.Peer) (*framedClient, error) {
+	if c.HTTP2Only {
+		return nil, nil
+	}
+	if f, done := l.current(); done {
+		return f, nil
+	}
+	select {
+	case l.dialing <- struct{}{}:
+		defer func() { <-l.dialing }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if f, done := l.current(); done { // another call was faster
+		return f, nil
+	}
+	host := strings.TrimPrefix(l.url, "https://")
+	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}, Config: l.settings.Client()}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	conn, err := dialer.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, carryError(fmt.Errorf("%w: %w", exchange.ErrNotSent, err), p)
+	}
+	tc, ok := conn.(*tls.Conn)
+	if !ok || tc.ConnectionState().NegotiatedProtocol != framedProtocol {
+		_ = conn.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.plain = true
+		time.AfterFunc(framedRetry, l.askAgain)
+		return nil, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.framed = newFramedClient(tc)
+	return l.framed, nil
+}
+
+// current returns the connection in use; done is false when one must be dialled.
+func (l *peerLink) current() (f *framedClient, done bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.framed != nil && l.framed.usable() {
+		return l.framed, true
+	}
+	return nil, l.plain
+}
+
+func (l *peerLink) askAgain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.plain = false
+}
+
+func (l *peerLink) close() {
+	l.tr.CloseIdleConnections()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.framed != nil {
+		l.framed.close()
+	}
+}
+
+// roundTrip sends over HTTP/2.
+func (c *Carrier) roundTrip(ctx context.Context, tr *http.Transport, p exchange.Peer, req *exchange.WireRequest) (*exchange.WireResponse, error) {
 	rest, ok := strings.CutPrefix(req.TargetURI, "https://")
 	i := strings.IndexByte(rest, '/')
 	if !ok || i <= 0 {
@@ -144,7 +293,7 @@ func (c *Carrier) Carry(ctx context.Context, p exchange.Peer, req *exchange.Wire
 	hr.URL = &url.URL{Scheme: "https", Host: rest[:i], Opaque: rest[i:]}
 	hr.Header = maps.Clone(req.Header) // RoundTrip does not change it
 	hr.Header["User-Agent"] = nil
-	resp, err := c.transport(p).RoundTrip(hr)
+	resp, err := tr.RoundTrip(hr)
 	if err != nil {
 		return nil, carryError(err, p)
 	}
@@ -159,43 +308,46 @@ func (c *Carrier) Carry(ctx context.Context, p exchange.Peer, req *exchange.Wire
 	return &exchange.WireResponse{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 }
 
-// transport returns the peer's transport; when its key or address changed, connections to the old ones are closed.
-func (c *Carrier) transport(p exchange.Peer) *http.Transport {
+// peer returns the way to a peer; when its key or address changed, connections to the old ones are closed.
+func (c *Carrier) peer(p exchange.Peer) *peerLink {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peers == nil {
-		c.peers = map[string]peerTransport{}
+		c.peers = map[string]*peerLink{}
 	}
-	t, ok := c.peers[p.ServerID]
-	if ok && t.key == p.TLSKeyID && t.url == p.URL {
-		return t.tr
+	l, ok := c.peers[p.ServerID]
+	if ok && l.key == p.TLSKeyID && l.url == p.URL {
+		return l
 	}
 	if ok {
-		t.tr.CloseIdleConnections()
+		l.close()
 	}
-	settings := pki.Settings{Identity: c.Identity, Roots: c.Roots, Now: c.Now, Accept: func(leaf *x509.Certificate) error {
+	l = &peerLink{key: p.TLSKeyID, url: p.URL, dialing: make(chan struct{}, 1)}
+	l.settings = pki.Settings{Identity: c.Identity, Roots: c.Roots, Now: c.Now, Protocols: linkProtocols, Accept: func(leaf *x509.Certificate) error {
 		if pki.KeyID(leaf.PublicKey) != p.TLSKeyID {
 			return fmt.Errorf("the peer's key is not the one the directory lists for %s", p.ServerID)
 		}
 		return nil
 	}}
+	plain := l.settings
+	plain.Protocols = nil
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	tr := &http.Transport{
-		TLSClientConfig: settings.Client(), ForceAttemptHTTP2: true, DialContext: dialFunc(dialer),
+	l.tr = &http.Transport{
+		TLSClientConfig: plain.Client(), ForceAttemptHTTP2: true, DialContext: dialFunc(dialer),
 		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 5 * time.Minute, MaxResponseHeaderBytes: maxHeader,
 		MaxConnsPerHost:    4,    // HTTP/2 shares them; without a bound the first burst of calls dials once each
 		DisableCompression: true, // the digest is over the bytes on the wire
 		HTTP2:              &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second},
 	}
-	c.peers[p.ServerID] = peerTransport{key: p.TLSKeyID, url: p.URL, tr: tr}
-	return tr
+	c.peers[p.ServerID] = l
+	return l
 }
 
-// Close closes idle connections.
+// Close closes the connections to all peers.
 func (c *Carrier) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, t := range c.peers {
-		t.tr.CloseIdleConnections()
+	for _, l := range c.peers {
+		l.close()
 	}
 }

@@ -38,6 +38,7 @@ type testNet struct {
 	subs     map[string][]string // server id → subsystems
 	services map[string]string   // service id → server id
 	level    string
+	signAlg  pki.Alg
 }
 
 func newTestNet(t *testing.T) *testNet {
@@ -46,7 +47,7 @@ func newTestNet(t *testing.T) *testNet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &testNet{ca: ca, peers: map[string]exchange.Peer{}, keys: map[string]exchange.Key{}, subs: map[string][]string{}, services: map[string]string{}, level: "fresh"}
+	return &testNet{ca: ca, peers: map[string]exchange.Peer{}, keys: map[string]exchange.Key{}, subs: map[string][]string{}, services: map[string]string{}, level: "fresh", signAlg: pki.Ed25519}
 }
 
 func (n *testNet) Providers(s orgcode.Service) ([]exchange.Peer, error) {
@@ -117,6 +118,7 @@ type testNode struct {
 	carrier *tamper
 	keyID   string
 	stop    func()
+	srv     *http.Server
 	// conns counts connections that were opened to this node.
 	conns atomic.Int64
 }
@@ -177,6 +179,15 @@ func (c *tamper) Carry(ctx context.Context, p exchange.Peer, req *exchange.WireR
 	return resp, err
 }
 
+// Prepare makes the tests run over frames with shared signatures, as nodes do.
+func (c *tamper) Prepare(ctx context.Context, p exchange.Peer) (bool, error) {
+	next, ok := c.next.(exchange.SharingCarrier)
+	if !ok {
+		return false, nil
+	}
+	return next.Prepare(ctx, p)
+}
+
 func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) *testNode {
 	t.Helper()
 	must := func(err error) {
@@ -187,7 +198,7 @@ func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) 
 	}
 	tlsKey, err := pki.GenerateKey(pki.P256)
 	must(err)
-	signKey, err := pki.GenerateKey(pki.Ed25519)
+	signKey, err := pki.GenerateKey(n.signAlg)
 	must(err)
 	csr, err := pki.NewCSR(tlsKey, id)
 	must(err)
@@ -196,7 +207,7 @@ func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) 
 	must(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
-	pub, _ := signKey.Public().(ed25519.PublicKey)
+	pub := signKey.Public()
 	n.mu.Lock()
 	n.peers[id] = exchange.Peer{ServerID: id, Member: strings.Join(p[:3], "/"), URL: "https://" + l.Addr().String(), TLSKeyID: pki.KeyID(tlsKey.Public())}
 	n.keys[pki.KeyID(pub)] = exchange.Key{ID: pki.KeyID(pub), Public: pub, ServerID: id}
@@ -224,6 +235,7 @@ func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) 
 			node.conns.Add(1)
 		}
 	}
+	node.srv = srv
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -263,7 +275,14 @@ type pair struct {
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
+	return newPairOf(t, pki.Ed25519)
+}
+
+// newPairOf makes a pair whose nodes sign with a kind of key.
+func newPairOf(t *testing.T, alg pki.Alg) *pair {
+	t.Helper()
 	p := &pair{net: newTestNet(t)}
+	p.net.signAlg = alg
 	p.provider = p.net.start(t, "VN/GOV/G01/node1", []string{"VN/GOV/G01/population"}, openDB(t))
 	p.consumer = p.net.start(t, "VN/GOV/H36/node1", []string{"VN/GOV/H36/onestop"}, openDB(t))
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -84,6 +84,7 @@ func TestRun(t *testing.T) {
 			Concurrency int
 			CPURatio    float64 `json:"cpu_ratio"`
 			Truc, Bare  pair
+			Each        pair `json:"one_signature_each"`
 		}
 		Soak struct {
 			Samples, Errors int
@@ -101,7 +102,7 @@ func TestRun(t *testing.T) {
 		if l.CPURatio <= 0 {
 			t.Errorf("%d clients: cpu_ratio = %v", l.Concurrency, l.CPURatio)
 		}
-		for name, p := range map[string]pair{"truc": l.Truc, "bare": l.Bare} {
+		for name, p := range map[string]pair{"truc": l.Truc, "bare": l.Bare, "each": l.Each} {
 			if p.Errors == nil || *p.Errors != 0 || p.Exchanges == 0 || p.PerSecond <= 0 || p.P50 <= 0 || p.P99 < p.P50 || p.CPU <= 0 {
 				t.Errorf("%d clients: %s = %+v\n%s", l.Concurrency, name, p, &log)
 			}

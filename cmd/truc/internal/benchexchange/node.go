@@ -53,8 +53,8 @@ func newNetwork(peers []peerConfig) *network {
 	for _, p := range peers {
 		n.peers = append(n.peers, exchange.Peer{ServerID: p.ID, Member: p.Member, URL: p.URL, TLSKeyID: p.TLSKeyID})
 		n.subs = append(n.subs, p.Subsystem)
-		id := exchange.KeyID(p.SignKey)
-		n.keys[id] = exchange.Key{ID: id, Public: p.SignKey, ServerID: p.ID}
+		id := exchange.KeyID(ed25519.PublicKey(p.SignKey))
+		n.keys[id] = exchange.Key{ID: id, Public: ed25519.PublicKey(p.SignKey), ServerID: p.ID}
 	}
 	return n
 }
@@ -116,7 +116,7 @@ func startNode(ctx context.Context, c *partConfig, settings pki.Settings, log *s
 	carrier := &exchangeapi.Carrier{Identity: settings.Identity, Roots: settings.Roots, Now: now}
 	svc, err := exchange.New(exchange.Options{
 		ServerID: id, Subsystems: []string{sub}, Signing: sign, Directory: newNetwork(c.Peers), Carrier: carrier, Log: evidence, Store: store,
-		Seal: bytes.Repeat([]byte{7}, 32), Now: now, Logger: log,
+		Seal: bytes.Repeat([]byte{7}, 32), Now: now, Logger: log, OneSignatureEach: c.Each,
 	})
 	if err != nil {
 		return nil, errors.Join(err, closeNode())
@@ -193,5 +193,5 @@ func front(ctx context.Context, c *partConfig, svc *exchange.Service, store *exc
 		return nil, err
 	}
 	err = svc.SetRules([]exchange.Rule{{Consumer: consumerSub, Service: serviceCode, Methods: []string{"POST"}, Path: "/query", Activities: []string{activity}}})
-	return (&exchangeapi.Link{Service: svc}).Server(settings, log), err
+	return (&exchangeapi.Link{Service: svc}).Server(settings, log), err //nolint:contextcheck // a connection outlives this call
 }

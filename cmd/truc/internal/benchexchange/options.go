@@ -58,13 +58,22 @@ type Machine struct {
 // Level is what was found with one number of clients. Figures are medians over the rounds.
 type Level struct {
 	Concurrency int `json:"concurrency"`
-	// CPURatio is the processor time of the Truc pair for an exchange over that of the bare pair, the median over the
-	// rounds; CPURatioMin and CPURatioMax are the extremes.
+	Ratio
+	Truc Pair `json:"truc"`
+	Bare Pair `json:"bare"`
+	// Each is the Truc pair with a signature for each message alone instead of shared ones.
+	Each struct {
+		Ratio
+		Pair
+	} `json:"one_signature_each"`
+}
+
+// Ratio is the processor time of a Truc pair for an exchange over that of the bare pair: the median over the rounds and
+// the extremes.
+type Ratio struct {
 	CPURatio    float64 `json:"cpu_ratio"`
 	CPURatioMin float64 `json:"cpu_ratio_min"`
 	CPURatioMax float64 `json:"cpu_ratio_max"`
-	Truc        Pair    `json:"truc"`
-	Bare        Pair    `json:"bare"`
 }
 
 // Pair is one of the two chains.

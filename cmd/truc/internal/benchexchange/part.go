@@ -49,6 +49,8 @@ type partConfig struct {
 	// Body is the size of the back end's answers.
 	Body    int
 	Profile string
+	// Each makes the consumer sign each message alone.
+	Each bool
 }
 
 // reply is what a part says: its address at first, then how it fares.

@@ -17,11 +17,12 @@ func (r *Report) Print(w io.Writer) error {
 	for i := range r.Levels {
 		l := &r.Levels[i]
 		fmt.Fprintf(t, "\n%d clients\tcpu_ratio %.2f\t(%.2f to %.2f)\n", l.Concurrency, l.CPURatio, l.CPURatioMin, l.CPURatioMax)
+		fmt.Fprintf(t, "\tone signature each %.2f\t(%.2f to %.2f)\n", l.Each.CPURatio, l.Each.CPURatioMin, l.Each.CPURatioMax)
 		fmt.Fprint(t, "  pair\trequests/s\tp50 ms\tp99 ms\terrors\tCPU µs\tconsumer\tprovider\tback end\tclients\tRSS MiB\tfiles\tgoroutines\n")
 		for _, x := range []struct {
 			name string
 			p    *Pair
-		}{{"truc", &l.Truc}, {"bare", &l.Bare}} {
+		}{{"truc", &l.Truc}, {"each", &l.Each.Pair}, {"bare", &l.Bare}} {
 			p := x.p
 			fmt.Fprintf(t, "  %s\t%.0f\t%.2f\t%.2f\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%s\t%d/%d\t%d/%d\n", x.name, p.RequestsPerSecond, p.P50, p.P99, p.Errors, p.CPU,
 				p.Consumer.CPU, p.Provider.CPU, p.BackEndCPU, p.ClientCPU, mib(p.Consumer.RSSBytes)+"/"+mib(p.Provider.RSSBytes),

@@ -103,6 +103,7 @@ type country struct {
 	backEnd *process
 	truc    chain
 	bare    chain
+	each    chain
 }
 
 func (c *country) start(ctx context.Context, opt Options, pc partConfig) (*process, error) {
@@ -187,10 +188,13 @@ func found(ctx context.Context, opt Options, keyHash string) (c *country, err er
 	if c.backEnd, err = c.start(ctx, opt, partConfig{Role: roleBackEnd, Body: opt.Body}); err != nil {
 		return c, err
 	}
-	for _, bare := range []bool{false, true} {
-		pair, from, to := &c.truc, consumer.conf, provider.conf
-		if bare {
-			pair, from.Role, to.Role, from.Profile, to.Profile = &c.bare, roleBareConsumer, roleBareProvider, "", ""
+	for _, pair := range []*chain{&c.truc, &c.bare, &c.each} {
+		from, to := consumer.conf, provider.conf
+		switch pair {
+		case &c.bare:
+			from.Role, to.Role, from.Profile, to.Profile = roleBareConsumer, roleBareProvider, "", ""
+		case &c.each:
+			from.Dir, to.Dir, from.Profile, to.Profile, from.Each = from.Dir+"-each", to.Dir+"-each", "", "", true
 		}
 		to.Next, to.Peers = "http://"+c.backEnd.addr, []peerConfig{consumer.peer, provider.peer}
 		if pair.provider, err = c.start(ctx, opt, to); err != nil {

@@ -34,7 +34,7 @@ func Run(ctx context.Context, opt Options) (r *Report, err error) {
 		Machine: Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), CPU: cpuName(), Go: runtime.Version()},
 		Seconds: opt.Duration.Seconds(), Rounds: opt.Rounds, BodyBytes: opt.Body,
 		Real: []string{
-			"r1 edge with an API key", "signatures by both nodes, verified by both", "mutual TLS 1.3 over HTTP/2",
+			"r1 edge with an API key", "signatures by both nodes, verified by both", "mutual TLS 1.3",
 			"four log entries with fdatasync where the exchange waits for it", "index in SQLite, which waits for the disk",
 		},
 		NotReal: []string{"the directory is a list in memory", "the network is the loopback", "clients and back end share the processors"},
@@ -67,9 +67,18 @@ type bench struct {
 	opt     Options
 	c       *country
 	request []byte
-	// sent and failed count what the Truc pair was asked, measured or not.
-	sent, failed int
+	// sent and failed count what each pair was asked, measured or not.
+	sent, failed [3]int
 }
+
+// The pairs, by position.
+const (
+	pairTruc = iota
+	pairBare
+	pairEach
+)
+
+func (b *bench) pairs() []chain { return []chain{b.c.truc, b.c.bare, b.c.each} }
 
 // outcome is one turn of one pair with what it cost.
 type outcome struct {
@@ -84,7 +93,7 @@ func (o *outcome) cpu() float64 { return o.perExchange(o.consumer.CPU + o.provid
 
 // level lets both pairs run by turns. Who begins changes, so that neither always runs behind the other.
 func (b *bench) level(ctx context.Context, n int) (*Level, error) {
-	pairs := []chain{b.c.truc, b.c.bare}
+	pairs := b.pairs()
 	cs := make([][]*client, len(pairs))
 	for i, p := range pairs {
 		cs[i] = clients(p.consumer.addr, b.request, b.opt.Body, n)
@@ -104,25 +113,27 @@ func (b *bench) level(ctx context.Context, n int) (*Level, error) {
 			outs[i] = append(outs[i], o)
 		}
 	}
-	l := &Level{Concurrency: n, Truc: pairOf(outs[0]), Bare: pairOf(outs[1])}
+	l := &Level{Concurrency: n, Ratio: ratioOf(outs[pairTruc], outs[pairBare]), Truc: pairOf(outs[pairTruc]), Bare: pairOf(outs[pairBare])}
+	l.Each.Ratio, l.Each.Pair = ratioOf(outs[pairEach], outs[pairBare]), pairOf(outs[pairEach])
+	return l, nil
+}
+
+func ratioOf(outs, bare []outcome) (r Ratio) {
 	var ratios []float64
-	for i := range outs[0] {
-		if base := outs[1][i].cpu(); base > 0 {
-			ratios = append(ratios, outs[0][i].cpu()/base)
+	for i := range outs {
+		if base := bare[i].cpu(); base > 0 {
+			ratios = append(ratios, outs[i].cpu()/base)
 		}
 	}
 	if len(ratios) > 0 {
-		l.CPURatio, l.CPURatioMin, l.CPURatioMax = median(ratios), slices.Min(ratios), slices.Max(ratios)
+		r = Ratio{median(ratios), slices.Min(ratios), slices.Max(ratios)}
 	}
-	return l, nil
+	return r
 }
 
 // take is one turn of pair i.
 func (b *bench) take(ctx context.Context, i int, cs []*client, d time.Duration) (o outcome, err error) {
-	pair := b.c.truc
-	if i == 1 {
-		pair = b.c.bare
-	}
+	pair := b.pairs()[i]
 	consumer, provider, err := pair.ask(askUsage)
 	if err != nil {
 		return o, err
@@ -147,10 +158,8 @@ func (b *bench) take(ctx context.Context, i int, cs []*client, d time.Duration) 
 	o.consumer.CPU -= consumer.CPU
 	o.provider.CPU -= provider.CPU
 	o.backEnd = after.CPU - backEnd.CPU
-	if i == 0 {
-		b.sent += o.n
-		b.failed += o.errors
-	}
+	b.sent[i] += o.n
+	b.failed[i] += o.errors
 	return o, nil
 }
 
@@ -201,16 +210,20 @@ func median(v []float64) float64 {
 
 // check makes sure that what was measured was the work: two entries and one row of every exchange at each node.
 func (b *bench) check() error {
-	consumer, provider, err := b.c.truc.ask(askStored)
-	if err != nil || b.failed > 0 { // a request that failed may have left some of its traces
+	return errors.Join(b.checkPair(pairTruc), b.checkPair(pairEach))
+}
+
+func (b *bench) checkPair(i int) error {
+	consumer, provider, err := b.pairs()[i].ask(askStored)
+	if err != nil || b.failed[i] > 0 { // a request that failed may have left some of its traces
 		return err
 	}
 	for _, n := range []struct {
 		name string
 		r    reply
 	}{{roleConsumer, consumer}, {roleProvider, provider}} {
-		if n.r.Entries != int64(2*b.sent) || n.r.Rows != int64(b.sent) {
-			return fmt.Errorf("the %s has %d log entries and %d rows of %d exchanges", n.name, n.r.Entries, n.r.Rows, b.sent)
+		if n.r.Entries != int64(2*b.sent[i]) || n.r.Rows != int64(b.sent[i]) {
+			return fmt.Errorf("the %s has %d log entries and %d rows of %d exchanges", n.name, n.r.Entries, n.r.Rows, b.sent[i])
 		}
 	}
 	return nil
@@ -218,7 +231,8 @@ func (b *bench) check() error {
 
 // stored weighs what the consumer's node keeps, once it is closed.
 func (b *bench) stored(r *Report) error {
-	if b.sent == 0 {
+	sent := float64(b.sent[pairTruc])
+	if sent == 0 {
 		return nil
 	}
 	dir := filepath.Join(b.opt.Dir, roleConsumer)
@@ -227,7 +241,7 @@ func (b *bench) stored(r *Report) error {
 		return err
 	}
 	all, err := weigh(dir, ".")
-	r.LogBytesPerExchange, r.IndexBytesPerExchange = float64(log)/float64(b.sent), float64(all-log)/float64(b.sent)
+	r.LogBytesPerExchange, r.IndexBytesPerExchange = float64(log)/sent, float64(all-log)/sent
 	return err
 }
 
