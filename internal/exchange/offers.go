@@ -125,3 +125,9 @@ func noticeIn(code, message string) string {
 
 // MaxNotice is the length of a notice in characters.
 const MaxNotice = 500
+
+// CheckRules reports the first rule that cannot be read.
+func CheckRules(rules []Rule) error {
+	_, err := compileRules(rules)
+	return err
+}
