@@ -17,6 +17,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "-config FILE", "run one node", serve},
+		{"join", "-token-file FILE [-center URL] [-data-dir DIR]", "make this machine a node of a network", joinCommand},
+		{"directory", "members|pending|token|approve|decline|revoke …", "act as the operator of a center that runs", directoryCommand},
 		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
 		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},

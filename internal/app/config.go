@@ -53,6 +53,8 @@ type Config struct {
 	Portal    PortalConfig              `toml:"portal"`
 	Sign      SignConfig                `toml:"sign"`
 	Oversight OversightConfig           `toml:"oversight"`
+
+	joining bool // a node that is about to join has nothing to show for it yet
 }
 
 // WebConfig is the listener for people and programs.
@@ -82,8 +84,10 @@ type LinkConfig struct {
 type DirectoryConfig struct {
 	// Center makes this node the center, which keeps the directory.
 	Center bool `toml:"center"`
-	// TokenFile holds the join token that the center gave; it is used once.
+	// TokenFile holds the join token that the center gave; it is used once. A node that joined with truc join needs none.
 	TokenFile string `toml:"token_file"`
+	// URL is the address of the center where it differs from the one in the token or in the directory document.
+	URL string `toml:"url"`
 	// Invite lists members that the center creates at its start, each with a join token; others are invited on the
 	// page /directory/admin.
 	Invite []InviteConfig `toml:"invite"`
@@ -254,7 +258,12 @@ type OversightConfig struct {
 }
 
 // LoadConfig reads a file.
-func LoadConfig(path string) (*Config, error) {
+func LoadConfig(path string) (*Config, error) { return loadConfig(path, false) }
+
+// LoadConfigToJoin reads the file of a node that is about to join and so needs nothing to show for it yet.
+func LoadConfigToJoin(path string) (*Config, error) { return loadConfig(path, true) }
+
+func loadConfig(path string, joining bool) (*Config, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -269,8 +278,18 @@ func LoadConfig(path string) (*Config, error) {
 		faults = append(faults, fmt.Errorf("%s: unknown key %q", path, k.String()))
 	}
 	c.fillDefaults()
+	c.joining = joining
 	faults = append(faults, c.Check()...)
 	return &c, errors.Join(faults...)
+}
+
+// joined reports whether the data folder holds a copy of the directory, or is about to.
+func (c *Config) joined() bool {
+	if c.joining {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(c.DataDir, "directory", "directory.state.json"))
+	return err == nil
 }
 
 func (c *Config) fillDefaults() {
@@ -332,8 +351,8 @@ func (c *Config) Check() []error {
 	if (c.Web.TLSCert == "") != (c.Web.TLSKey == "") {
 		bad("web.tls_cert and web.tls_key: give both or none")
 	}
-	if !c.Directory.Center && c.Directory.TokenFile == "" {
-		bad("directory.token_file: a node that is not the center needs the join token the center gave it")
+	if !c.Directory.Center && c.Directory.TokenFile == "" && !c.joined() {
+		bad("directory.token_file: this node has not joined the network: run truc join, or name the file with the join token that the center gave")
 	}
 	for _, m := range c.Modules {
 		if !slices.ContainsFunc(modules, func(r module) bool { return r.name == m }) {

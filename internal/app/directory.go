@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"truc/internal/audit"
@@ -52,27 +54,54 @@ func (c *Config) subsystems() []string {
 }
 
 func (n *Node) startDirectory(ctx context.Context) error {
-	tlsKey, err := pki.LoadOrCreateKey(n.path("keys", "tls.key"), pki.P256)
+	keys, err := loadKeys(n.cfg)
 	if err != nil {
 		return err
 	}
-	signing, err := pki.LoadOrCreateKey(n.path("keys", "signing.key"), pki.Ed25519)
-	if err != nil {
-		return err
-	}
-	n.keys = directory.Keys{TLS: tlsKey, Signing: signing}
+	n.keys = keys
 	if n.cfg.Directory.Center {
 		return n.startCenter(ctx)
 	}
-	raw, err := os.ReadFile(n.cfg.Directory.TokenFile)
-	if err != nil {
-		return fmt.Errorf("join token: %w", err)
+	var token directory.Token // none when truc join did its work
+	if n.cfg.Directory.TokenFile != "" {
+		raw, err := os.ReadFile(n.cfg.Directory.TokenFile)
+		if err != nil {
+			return fmt.Errorf("join token: %w", err)
+		}
+		if token, err = directory.ParseToken(string(raw)); err != nil {
+			return err
+		}
 	}
-	token, err := directory.ParseToken(string(raw))
-	if err != nil {
-		return err
+	return n.follow(ctx, &directoryclient.Client{URL: centerURL(n.cfg, token)}, token)
+}
+
+// loadKeys reads the node's two keys, or makes them.
+func loadKeys(c *Config) (k directory.Keys, err error) {
+	if k.TLS, err = pki.LoadOrCreateKey(filepath.Join(c.DataDir, "keys", "tls.key"), pki.P256); err != nil {
+		return k, err
 	}
-	return n.follow(ctx, &directoryclient.Client{URL: token.Center}, token)
+	k.Signing, err = pki.LoadOrCreateKey(filepath.Join(c.DataDir, "keys", "signing.key"), pki.Ed25519)
+	return k, err
+}
+
+// centerURL is where to ask: what the configuration says, else the token, else the copy of the directory. The address
+// is not a matter of trust: what comes from there is signed.
+func centerURL(c *Config, token directory.Token) string {
+	if c.Directory.URL != "" {
+		return c.Directory.URL
+	}
+	if token.Center != "" {
+		return token.Center
+	}
+	env, err := os.ReadFile(filepath.Join(c.DataDir, "directory", "directory.json"))
+	if err != nil {
+		return ""
+	}
+	doc, err := directory.Peek(env)
+	if err != nil {
+		return ""
+	}
+	return doc.CenterURL
 }
 
 // tellDirectory records what changed in the network in the audit log, in the transaction of the change, and lets the
@@ -117,7 +146,11 @@ func (n *Node) startCenter(ctx context.Context) error {
 			return err
 		}
 	}
-	(&directoryapi.API{Center: n.center, Limiter: directoryapi.NewLimiter(n.now)}).Mount(n.mux)
+	api := &directoryapi.API{Center: n.center, Limiter: directoryapi.NewLimiter(n.now), Now: n.now}
+	if api.Operator, err = n.operatorToken(); err != nil {
+		return err
+	}
+	api.Mount(n.mux)
 	n.bypass = append(n.bypass, "POST /directory/v1/")
 	n.every("directory.refresh", time.Hour, n.center.Refresh)
 	raw, err := os.ReadFile(own.TokenFile)
@@ -134,6 +167,20 @@ func (n *Node) startCenter(ctx context.Context) error {
 	pages := &directorypage.Pages{Center: n.center, Follower: n.follower, Renderer: n.renderer, Now: n.now}
 	return pages.Mount(n.mux)
 }
+
+// operatorToken is the secret with which the command line of the center's operator acts: whoever may read the center's
+// keys is the operator.
+func (n *Node) operatorToken() (string, error) {
+	path := n.path("keys", OperatorTokenFile)
+	err := writeOnce(path, func() (string, error) { return rand.Text() + rand.Text(), nil })
+	if err != nil {
+		return "", err
+	}
+	return readSecret(path)
+}
+
+// OperatorTokenFile lies in the folder keys of the center's data folder.
+const OperatorTokenFile = "operator.token"
 
 func (n *Node) invite(ctx context.Context, inv InviteConfig) error {
 	member := directory.Member{Class: n.cfg.Class, Code: inv.Member, Name: i18n.Text{"vi": inv.Name.In("vi"), "en": inv.Name.In("en")}, Unit: inv.Unit}
@@ -160,12 +207,15 @@ func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token dir
 			default:
 			}
 		},
-	}, directory.Anchor{Instance: token.Instance, KeyIDs: []string{token.Anchor}})
+	}, anchorOf(token))
 	if err != nil {
 		return err
 	}
 	n.follower = f
 	if _, err := os.Stat(n.certPath()); errors.Is(err, os.ErrNotExist) {
+		if token.ID == "" {
+			return errs.E(errs.Unavailable, "directory.not_joined", nil)
+		}
 		if err := n.join(ctx, token); err != nil {
 			return err
 		}
@@ -188,6 +238,14 @@ func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token dir
 	return nil
 }
 
+// anchorOf is what a token lets a node trust; nothing without one.
+func anchorOf(token directory.Token) directory.Anchor {
+	if token.ID == "" {
+		return directory.Anchor{}
+	}
+	return token.Trust()
+}
+
 // pullInterval is how often the node asks for a new directory document. A revocation reaches all nodes within it.
 func (n *Node) pullInterval() time.Duration {
 	if n.cfg.Env == "development" {
@@ -198,25 +256,38 @@ func (n *Node) pullInterval() time.Duration {
 
 func (n *Node) certPath() string { return n.path("keys", "node.pem") }
 
-// join asks the center until it answers: a center that is still starting is no reason to fail.
+// join asks the center until it answers: a center that is still starting, or an operator who has yet to decide, is no
+// reason to fail.
 func (n *Node) join(ctx context.Context, token directory.Token) error {
-	for attempt := 0; ; attempt++ {
+	pause, told := 300*time.Millisecond, ""
+	for {
 		cert, err := n.follower.Join(ctx, token, n.keys, n.profile())
 		if err == nil {
 			return replaceFile(n.certPath(), cert)
 		}
-		if kind := errs.KindOf(err); kind != errs.Unavailable && kind != errs.Limited && kind != errs.Internal || ctx.Err() != nil {
+		if !askAgain(err) || ctx.Err() != nil {
 			return fmt.Errorf("join the network at %s: %w", token.Center, err)
 		}
-		if attempt == 0 {
-			n.log.WarnContext(ctx, "the center does not answer yet; joining will be tried again", slog.String("center", token.Center), slog.Any("error", err))
+		if key, _ := errs.KeyOf(err); key != told {
+			n.log.WarnContext(ctx, "not joined yet; it will be tried again", slog.String("center", token.Center), slog.Any("error", err),
+				slog.String("tls_key", directory.FingerprintText(pki.KeyID(n.keys.TLS.Public()))), slog.String("signing_key", directory.FingerprintText(pki.KeyID(n.keys.Signing.Public()))))
+			told = key
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(pause):
+		}
+		if told == "directory.join_pending" { // a person decides: no hurry
+			pause = min(2*pause, 30*time.Second)
 		}
 	}
+}
+
+// askAgain reports whether the center may answer otherwise after a while.
+func askAgain(err error) bool {
+	kind := errs.KindOf(err)
+	return kind == errs.Unavailable || kind == errs.Limited || kind == errs.Internal
 }
 
 // profile is what this node tells the directory about itself.
@@ -282,19 +353,15 @@ func (n *Node) acceptPeer(leaf *x509.Certificate) error {
 	if doc.IsRevoked(id) {
 		return errors.New("the key was revoked")
 	}
-	for _, node := range doc.Nodes {
-		if node.TLSKeyID == id {
-			return nil
-		}
+	if doc.Accepts(id) {
+		return nil
 	}
 	// A node that has just joined may be ahead of our copy; the next try finds it.
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	if err := n.follower.RefreshSoon(ctx); err == nil {
-		for _, node := range n.follower.Document().Nodes {
-			if node.TLSKeyID == id {
-				return nil
-			}
+		if n.follower.Document().Accepts(id) {
+			return nil
 		}
 	}
 	return errors.New("the key is not in the directory")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"truc/internal/errs"
 	"truc/internal/i18n"
@@ -101,4 +102,33 @@ func (c *Center) RevokeKey(ctx context.Context, actor, keyID, reason string) err
 		}
 		return errs.E(errs.NotFound, "directory.key_unknown", nil)
 	})
+}
+
+// StandingOf returns where a node stands, with what only the center knows: [Failed] when its certificate has ended,
+// [Deleting] when its keys are revoked.
+func (s *State) StandingOf(n NodeRecord, now time.Time) Standing {
+	switch _, gone := s.Revoked[n.TLSKeyID]; {
+	case gone:
+		return Deleting
+	case n.State == Disabled:
+		return Disabled
+	case !n.NotAfter.IsZero() && now.After(n.NotAfter):
+		return Failed
+	}
+	return Registered
+}
+
+// StandingOfToken returns where a node that was invited stands on its way in: [Saved] until it asks, [Registering] while
+// its request waits, [Registered] when it has joined, [Failed] when it was declined or its token ended.
+func (s *State) StandingOfToken(t TokenRecord, now time.Time) Standing {
+	p, filed := s.Requests[t.ID]
+	switch {
+	case !t.UsedAt.IsZero():
+		return Registered
+	case filed && p.State == Failed, now.After(t.ExpiresAt):
+		return Failed
+	case filed:
+		return Registering
+	}
+	return Saved
 }

@@ -100,6 +100,16 @@ func (d *Document) InGroup(code, subsystem string) bool {
 // InForce reports whether a node takes part: it is neither revoked nor disabled.
 func (d *Document) InForce(n *Node) bool { return n.State != Disabled && !d.IsRevoked(n.TLSKeyID) }
 
+// Accepts reports whether a channel key belongs to a node that takes part and may still be used.
+func (d *Document) Accepts(tlsKeyID string) bool {
+	for i := range d.Nodes {
+		if n := &d.Nodes[i]; n.AcceptsTLS(tlsKeyID) {
+			return d.InForce(n) && !d.IsRevoked(tlsKeyID)
+		}
+	}
+	return false
+}
+
 // AcceptsTLS reports whether a node may show a channel key: its current one, or an old one while the change spreads.
 // Whether that key was revoked is [Document.IsRevoked]'s business.
 func (n *Node) AcceptsTLS(keyID string) bool {
