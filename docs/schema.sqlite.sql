@@ -212,6 +212,25 @@ CREATE TABLE directory_token (
 	signing_key_id TEXT NOT NULL
 	, approval BIGINT NOT NULL DEFAULT 0);
 
+CREATE TABLE exchange_agreement (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	content_hash TEXT NOT NULL UNIQUE,
+	iv TEXT NOT NULL UNIQUE,
+	document BLOB NOT NULL,
+	center TEXT NOT NULL,
+	received_at BIGINT NOT NULL
+	);
+
+CREATE TABLE exchange_agreement_statement (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	content_hash TEXT NOT NULL,
+	member TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	statement BLOB NOT NULL,
+	received_at BIGINT NOT NULL,
+	UNIQUE (content_hash, member, kind)
+	);
+
 CREATE TABLE exchange_apikey (
 	id TEXT PRIMARY KEY,
 	hash TEXT NOT NULL UNIQUE,
@@ -240,7 +259,7 @@ CREATE TABLE exchange_message (
 	request_size BIGINT NOT NULL,
 	response_size BIGINT NOT NULL,
 	activity TEXT NOT NULL,
-	dossier TEXT NOT NULL,
+	dossier TEXT NOT NULL, grant_hash TEXT NOT NULL DEFAULT '', delegator TEXT NOT NULL DEFAULT '', service_delegator TEXT NOT NULL DEFAULT '',
 	UNIQUE (role, request_id)
 	);
 CREATE INDEX exchange_message_at ON exchange_message (at);

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"truc/internal/errs"
+	"truc/internal/exchange/agreement"
 	"truc/internal/orgcode"
 )
 
@@ -33,7 +34,7 @@ var hopHeaders = []string{
 // is dropped.
 var ownHeaders = canonicalKeys(
 	HeaderClient, HeaderID, HeaderUserID, HeaderIssue, HeaderRequestID, HeaderHash, HeaderError, HeaderService,
-	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderLevel, "Content-Digest", "Signature", "Signature-Input",
+	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderParty, HeaderLevel, "Content-Digest", "Signature", "Signature-Input",
 )
 
 func canonicalKeys(names ...string) []string {
@@ -54,6 +55,9 @@ type exchangeState struct {
 	peer    Peer
 	logged  bool // a request entry exists
 	shared  bool // the request had a shared signature, so the answer may have one
+	// path is the decoded service path, permit the grant under which a request was let in, if any.
+	path   string
+	permit *agreement.Permit
 }
 
 func (x *exchangeState) fault(prefix, code string, cause error, args ...any) *Fault {
@@ -102,6 +106,9 @@ func (x *exchangeState) call(ctx context.Context, c Call) (*Answer, *Fault) {
 	}
 	peers, f := x.candidates(c)
 	if f != nil {
+		return nil, f
+	}
+	if f := x.chooseGrant(c, req); f != nil {
 		return nil, f
 	}
 	return x.attempts(ctx, req, peers)
@@ -199,7 +206,7 @@ func (x *exchangeState) prepare(c Call) (*WireRequest, *Fault) {
 	if err != nil {
 		return nil, x.fault(atClient, "bad_request", err)
 	}
-	x.msg.Path = maskDigits(t.Path.String())
+	x.path, x.msg.Path = t.Path.Decoded(), maskDigits(t.Path.String())
 	if len(c.Body) > MaxBody {
 		return nil, x.fault(atClient, "invalid_body", nil, "megabytes", MaxBody>>20)
 	}

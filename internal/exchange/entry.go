@@ -58,6 +58,11 @@ type Entry struct {
 	KeyID     string `json:"key_id"`
 	// Directory is the version of the document in force.
 	Directory int64 `json:"directory"`
+	// Grant is the hash of the grant under which the request was made, Delegator the member on whose behalf, and
+	// ServiceDelegator the one for whom the provider runs the service.
+	Grant            string `json:"grant"`
+	Delegator        string `json:"delegator"`
+	ServiceDelegator string `json:"service_delegator"`
 }
 
 const (
@@ -83,10 +88,12 @@ func (e *Entry) encode() ([]byte, error) {
 		{name: "basis", text: e.Basis},
 		{name: "client", text: e.Client},
 		{name: "created", number: e.Created, isNumber: true},
+		{name: "delegator", text: e.Delegator},
 		{name: "direction", text: e.Direction},
 		{name: "directory", number: e.Directory, isNumber: true},
 		{name: "dossier", text: e.Dossier},
 		{name: "exchange_id", text: e.ExchangeID},
+		{name: "grant", text: e.Grant},
 		{name: "key_id", text: e.KeyID},
 		{name: "method", text: e.Method},
 		{name: "node", text: e.Node},
@@ -99,6 +106,7 @@ func (e *Entry) encode() ([]byte, error) {
 		{name: "role", text: e.Role},
 		{name: "salt", text: e.Salt},
 		{name: "service", text: e.Service},
+		{name: "service_delegator", text: e.ServiceDelegator},
 		{name: "signature", text: e.Signature},
 		{name: "size", number: e.Size, isNumber: true},
 		{name: "status", number: int64(e.Status), isNumber: true},

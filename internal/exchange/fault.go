@@ -49,6 +49,8 @@ var faultCodes = map[string]faultCode{
 	"purpose_required":          {errs.Invalid, 400, "exchange.purpose_required"},
 	"ssl_authentication_failed": {errs.Unauthenticated, 401, "exchange.not_authenticated"},
 	"access_denied":             {errs.Denied, 403, "exchange.access_denied"},
+	"no_agreement":              {errs.Denied, 403, "exchange.no_agreement"},
+	"agreement_expired":         {errs.Denied, 403, "exchange.agreement_expired"},
 	"unknown_member":            {errs.NotFound, 404, "exchange.member_unknown"},
 	"unknown_service":           {errs.NotFound, 404, "exchange.service_unknown"},
 	"invalid_body":              {errs.TooLarge, 413, "exchange.body_too_large"},

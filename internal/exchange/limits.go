@@ -149,6 +149,10 @@ func (s *Service) limitsFor(consumer orgcode.Subsystem, service orgcode.Service,
 	if s.opt.GrantLimits != nil {
 		l = s.opt.GrantLimits(consumer, service, grant)
 	}
+	if p := s.permits.Load().ByHash(grant); p != nil {
+		g := p.Grant.Limits
+		l = l.Tighten(Limits{Rate: p.Rate, Burst: int(p.Burst), Concurrent: int(g.Concurrent), Daily: g.Daily})
+	}
 	set := s.limits.Load()
 	if set == nil {
 		return l

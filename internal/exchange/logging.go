@@ -27,6 +27,7 @@ func (x *exchangeState) logRequest(ctx context.Context, req *WireRequest, sig si
 		V: 1, Salt: base64.StdEncoding.EncodeToString(salt), Role: x.role, Direction: directionRequest,
 		Node: x.s.opt.ServerID, Peer: x.peer.ServerID, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
 		Client: x.msg.Client, Service: x.msg.Service, Method: x.msg.Method, Path: path, Activity: activity, Basis: basis, Dossier: x.msg.Dossier,
+		Grant: x.msg.Grant, Delegator: x.msg.Delegator, ServiceDelegator: x.msg.ServiceDelegator,
 		Outcome: "ok", At: micros(x.s.now()), Size: int64(len(req.Body)), RequestDigest: req.Header.Get("Content-Digest"),
 		Directory: x.s.opt.Directory.State().Version,
 	}
@@ -250,6 +251,7 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 			m := Message{
 				ExchangeID: e.ExchangeID, RequestID: e.RequestID, Role: e.Role, Client: e.Client, Service: e.Service, Method: e.Method,
 				Path: indexPath(e.Path), Outcome: e.Outcome, At: at, RequestIndex: -1, ResponseIndex: -1, Activity: e.Activity, Dossier: e.Dossier,
+				Grant: e.Grant, Delegator: e.Delegator, ServiceDelegator: e.ServiceDelegator,
 			}
 			n = len(rows)
 			rows, open[key] = append(rows, m), n

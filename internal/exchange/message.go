@@ -45,6 +45,9 @@ type Call struct {
 	// Activity and Basis state the purpose, Dossier the case; personal services demand an activity with a basis or
 	// a dossier.
 	Activity, Basis, Dossier string
+	// Party is the member on whose behalf the call is made (X-Road-Represented-Party), "[class/]code"; a delegated grant
+	// must name it.
+	Party string
 	// Server, when set, is the node that must answer (X-Road-Security-Server).
 	Server string
 	// Timeout bounds the whole call; default 30 s.
@@ -90,6 +93,8 @@ type Offering struct {
 	OpenAPI []byte
 	// Endpoints are listed by listMethods; one "*" "**" when empty.
 	Endpoints []Endpoint
+	// Fields says how a caller names the fields it asks for; empty when it cannot.
+	Fields FieldNaming
 	// Public services appear in the catalogue open to all.
 	Public bool
 	// Disabled services refuse every call with Notice, which is shown to callers and in listMethods.
@@ -130,6 +135,9 @@ type Message struct {
 	RequestIndex, ResponseIndex int64
 	RequestSize, ResponseSize   int64
 	Activity, Dossier           string
+	// Grant is the hash of the grant. Delegator is the member on whose behalf the call was made, ServiceDelegator the one
+	// for whom the provider runs the service.
+	Grant, Delegator, ServiceDelegator string
 }
 
 // Role values of a [Message] and an [Entry].

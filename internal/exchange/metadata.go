@@ -37,16 +37,23 @@ func (s *Service) metadata(t Target, client orgcode.Subsystem) (h http.Handler, 
 			return in.Inbox(), ""
 		}
 	}
-	return nil, "unknown_service"
+	s.mu.RLock()
+	h = s.meta[t.Service.Code]
+	s.mu.RUnlock()
+	if h == nil {
+		return nil, "unknown_service"
+	}
+	return h, ""
 }
 
 func (s *Service) methodsFor(owner, client orgcode.Subsystem, allowedOnly bool) []metaID {
 	s.mu.RLock()
 	rules := s.rules
 	s.mu.RUnlock()
+	granted := func(id orgcode.Service) bool { return s.permits.Load().Reaches(client.String(), id.String(), s.now()) }
 	out := []metaID{}
 	for _, o := range s.Offers() {
-		if o.ID.Owner() != owner || !o.Public && !rules.reaches(client, o.ID) {
+		if o.ID.Owner() != owner || !o.Public && !rules.reaches(client, o.ID) && !granted(o.ID) {
 			continue
 		}
 		endpoints := o.Endpoints
@@ -54,7 +61,7 @@ func (s *Service) methodsFor(owner, client orgcode.Subsystem, allowedOnly bool) 
 			endpoints = []Endpoint{{Method: "*", Path: "**"}}
 		}
 		if allowedOnly {
-			if endpoints = rules.endpoints(client, o.ID); len(endpoints) == 0 {
+			if endpoints = rules.endpoints(client, o.ID); len(endpoints) == 0 || s.needsGrant(client, o.ID) && !granted(o.ID) {
 				continue
 			}
 		}

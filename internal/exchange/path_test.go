@@ -33,7 +33,7 @@ func TestPattern(t *testing.T) {
 		for want, list := range map[bool]string{true: tt.yes, false: tt.no} {
 			for s := range strings.FieldsSeq(list) {
 				s = strings.TrimPrefix(s, "-")
-				if got := p.match(s); got != want {
+				if got := p.Match(s); got != want {
 					t.Errorf("%q.match(%q) = %v", tt.pattern, s, got)
 				}
 			}

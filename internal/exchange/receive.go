@@ -63,7 +63,7 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	if f := x.logRequest(ctx, req, sig, true); f != nil {
 		return nil, f
 	}
-	h, f := x.authorise(target, client)
+	h, f := x.authorise(req, target, client)
 	if f != nil {
 		return nil, f
 	}
@@ -108,6 +108,9 @@ func (x *exchangeState) parse(req *WireRequest) (Target, orgcode.Subsystem, *Fau
 	}
 	x.msg.Activity, _ = ParsePurpose(req.Header.Get(HeaderPurpose))
 	x.msg.Dossier = req.Header.Get(HeaderIssue)
+	if err := x.parseGrant(req, client); err != nil {
+		return bad(err)
+	}
 	return t, client, nil
 }
 
@@ -136,7 +139,7 @@ func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem)
 
 // authorise finds the service and applies the rules and the demand for a purpose. Metadata services have no rules
 // of their own: what they tell depends on the caller.
-func (x *exchangeState) authorise(t Target, client orgcode.Subsystem) (http.Handler, *Fault) {
+func (x *exchangeState) authorise(req *WireRequest, t Target, client orgcode.Subsystem) (http.Handler, *Fault) {
 	s := x.s
 	if t.Service.Owner().MemberID() != s.member || !s.Hosts(t.Service.Owner()) {
 		return nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
@@ -165,6 +168,9 @@ func (x *exchangeState) authorise(t Target, client orgcode.Subsystem) (http.Hand
 	if !allowed {
 		return nil, x.fault(atProvider, "access_denied", errors.New("the activity is not one the rule names"), "service", t.Service.String())
 	}
+	if f := x.checkGrant(req, t, client, o); f != nil {
+		return nil, f
+	}
 	if o.Disabled { // only now: whoever may not call does not learn this either (spec §2.7)
 		return nil, x.disabled(o)
 	}
@@ -187,7 +193,7 @@ func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target
 	ctx = reqctx.WithCaller(ctx, reqctx.Caller{
 		Subsystem: client.String(), Member: client.MemberID(), Agency: client.Member, Name: x.s.memberName(client.MemberID(), "vi"),
 		Service: t.Service.String(), ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID, UserID: req.Header.Get(HeaderUserID),
-		Activity: x.msg.Activity, Basis: x.entry.Basis, Dossier: x.msg.Dossier,
+		Activity: x.msg.Activity, Basis: x.entry.Basis, Dossier: x.msg.Dossier, Grant: x.msg.Grant, Delegator: x.msg.Delegator,
 	})
 	hr, err := http.NewRequestWithContext(ctx, req.Method, "http://service.internal/", bytes.NewReader(req.Body))
 	if err != nil {
@@ -200,7 +206,7 @@ func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target
 	hr.URL = &url.URL{Path: path, RawPath: raw, RawQuery: t.Query}
 	hr.RequestURI = raw
 	hr.Header = endToEnd(req.Header)
-	for _, name := range []string{HeaderClient, HeaderID, HeaderRequestID, HeaderIssue, HeaderUserID, HeaderPurpose} {
+	for _, name := range []string{HeaderClient, HeaderID, HeaderRequestID, HeaderIssue, HeaderUserID, HeaderPurpose, HeaderParty} {
 		if v := req.Header.Get(name); v != "" {
 			hr.Header.Set(name, v)
 		}

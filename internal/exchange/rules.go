@@ -97,7 +97,7 @@ func (c compiledRule) matches(consumer orgcode.Subsystem) bool {
 func (rs *ruleSet) allows(consumer orgcode.Subsystem, service orgcode.Service, method, path, activity string) (ok, activityOnly bool) {
 	code := service.Subsystem + "/" + service.Code
 	for _, c := range rs.compiled {
-		if !c.matches(consumer) || c.service != code || len(c.methods) > 0 && !slices.Contains(c.methods, method) || !c.path.match(path) {
+		if !c.matches(consumer) || c.service != code || len(c.methods) > 0 && !slices.Contains(c.methods, method) || !c.path.Match(path) {
 			continue
 		}
 		if len(c.activities) == 0 || slices.Contains(c.activities, activity) {

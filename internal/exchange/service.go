@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"truc/internal/exchange/agreement"
 	"truc/internal/orgcode"
 )
 
@@ -27,6 +28,10 @@ type Options struct {
 	Carrier   Carrier
 	Log       Log
 	Store     Store
+	// RequireGrant decides which services need a grant besides a rule (spec D11); nil is none.
+	RequireGrant Required
+	// Untimestamped tells how long the log has been without a time-stamp; nil is never. Grants may bound it (spec D29).
+	Untimestamped func() time.Duration
 	// Seal is a 32-byte key that hides person ids inside log entries (spec §4.5). Losing it makes those ids, and so
 	// the signatures that cover them, unverifiable; that is also how they are erased.
 	Seal []byte
@@ -59,11 +64,14 @@ type Service struct {
 	// peers chooses among nodes, backends watches the services behind this one.
 	peers    peerTable
 	backends breakers
+	// permits is what is agreed; it is replaced whole, so that a request asks without a lock.
+	permits atomic.Pointer[agreement.Snapshot]
 
 	mu     sync.RWMutex // guards offers, rules and inbox
 	offers map[string]offer
 	rules  *ruleSet
 	inbox  Inbox
+	meta   map[string]http.Handler // reserved services that others answer
 }
 
 type offer struct {
@@ -117,7 +125,18 @@ func (s *Service) Hosts(sub orgcode.Subsystem) bool {
 var reservedCodes = []string{
 	"listClients", "listMethods", "allowedMethods", "getOpenAPI", "getWsdl",
 	"getSecurityServerOperationalData", "getSecurityServerHealthData", "getSecurityServerMetrics",
-	EventsCode,
+	EventsCode, ServiceAgreements,
+}
+
+// Reserve answers a reserved service of every subsystem of this node. It needs no rule and no grant; the handler decides by
+// the caller in reqctx what to tell.
+func (s *Service) Reserve(code string, h http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.meta == nil {
+		s.meta = map[string]http.Handler{}
+	}
+	s.meta[code] = h
 }
 
 // Offer registers a handler for a service of this node; code is "population/person". The handler sees the

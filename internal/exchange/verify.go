@@ -167,6 +167,9 @@ func (e *Entry) agrees(base string, req *Entry) error {
 		if lines[`"x-road-issue"`] != e.Dossier || activity != e.Activity || basis != e.Basis {
 			return errors.New("the purpose is not the one that was signed")
 		}
+		if lines[`"truc-grant"`] != e.Grant || delegatorOf(lines[`"x-road-represented-party"`], e.Client) != e.Delegator {
+			return errors.New("the grant is not the one that was signed")
+		}
 	} else {
 		uri = lines[`"@target-uri";req`]
 		want[`"@method";req`], want[`"x-road-service"`], want[`"content-digest"`] = e.Method, e.Service, e.ResponseDigest

@@ -102,6 +102,8 @@ type Caller struct {
 	UserID string
 	// Activity names the processing activity, Basis the legal basis, Dossier the case (X-Road-Issue).
 	Activity, Basis, Dossier string
+	// Grant is the hash of the grant under which the call was let in, Delegator the member on whose behalf it was made.
+	Grant, Delegator string
 }
 
 // Anonymous reports whether the request did not come over the exchange.

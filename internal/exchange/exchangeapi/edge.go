@@ -124,6 +124,7 @@ func (e *Edge) call(w http.ResponseWriter, r *http.Request) (*exchange.Answer, e
 		To: t.Service, Method: r.Method, Path: t.Path.String(), Query: t.Query, Header: maps.Clone(r.Header),
 		ID: last(r.Header.Values(exchange.HeaderID)), UserID: last(r.Header.Values(exchange.HeaderUserID)),
 		Dossier: last(r.Header.Values(exchange.HeaderIssue)), Server: last(r.Header.Values(exchange.HeaderServer)),
+		Party: last(r.Header.Values(exchange.HeaderParty)),
 	}
 	client := last(r.Header.Values(exchange.HeaderClient))
 	if client == "" {
@@ -138,10 +139,6 @@ func (e *Edge) call(w http.ResponseWriter, r *http.Request) (*exchange.Answer, e
 	}
 	if c.Server != "" && strings.Count(c.Server, "/") != 3 {
 		return nil, exchange.NewFault("client.", "invalid_security_server", nil)
-	}
-	if len(r.Header.Values(exchange.HeaderParty)) > 0 {
-		// Believing this header without a grant is X-Road's quirk 13; grants come later.
-		return nil, exchange.NewFault("server.clientproxy.", "access_denied", errors.New("there is no delegation"))
 	}
 	if err := e.authenticate(r, client, c.Header); err != nil {
 		return nil, err
@@ -184,7 +181,10 @@ func (e *Edge) authenticate(r *http.Request, client string, onward http.Header) 
 }
 
 // compatCodes are ours that X-Road's clients do not know, with the nearest they do (spec §2.6).
-var compatCodes = map[string]string{"purpose_required": "access_denied", "deadline_exceeded": "network_error", "circuit_open": "network_error"}
+var compatCodes = map[string]string{
+	"purpose_required": "access_denied", "no_agreement": "access_denied", "agreement_expired": "access_denied", "deadline_exceeded": "network_error",
+	"circuit_open": "network_error",
+}
 
 // fail writes a node's error in X-Road's form.
 func (e *Edge) fail(w http.ResponseWriter, r *http.Request, err error) {

@@ -3,6 +3,7 @@ package exchangeapi
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
@@ -87,10 +88,18 @@ func (n *testNet) Key(id string) (exchange.Key, error) {
 }
 
 func (n *testNet) Members() []exchange.Member {
-	return []exchange.Member{
+	out := []exchange.Member{
 		{ID: "VN/GOV/G01", Name: map[string]string{"vi": "Bộ Công an", "en": "Ministry of Public Security"}, Subsystems: []string{"VN/GOV/G01/population"}},
 		{ID: "VN/GOV/H36", Name: map[string]string{"vi": "Lâm Đồng", "en": "Lâm Đồng"}, Subsystems: []string{"VN/GOV/H36/onestop"}},
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for server, subs := range n.subs {
+		if id := n.peers[server].Member; id != "VN/GOV/G01" && id != "VN/GOV/H36" {
+			out = append(out, exchange.Member{ID: id, Subsystems: subs})
+		}
+	}
+	return out
 }
 
 func (n *testNet) State() exchange.DirectoryState {
@@ -190,6 +199,13 @@ func (c *tamper) Prepare(ctx context.Context, p exchange.Peer) (bool, error) {
 
 func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) *testNode {
 	t.Helper()
+	node, _ := n.startWith(t, id, subs, db, nil)
+	return node
+}
+
+// startWith is start for a node that asks for grants; it returns the node's signing key too.
+func (n *testNet) startWith(t *testing.T, id string, subs []string, db *storage.DB, required exchange.Required) (*testNode, crypto.Signer) {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -225,6 +241,7 @@ func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) 
 	node.options = exchange.Options{
 		ServerID: id, Subsystems: subs, Signing: signKey, Directory: n, Carrier: node.carrier, Log: node.failing, Store: node.store,
 		Seal: bytes.Repeat([]byte{7}, 32), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		RequireGrant: required,
 	}
 	node.Service, err = exchange.New(node.options)
 	must(err)
@@ -248,7 +265,7 @@ func (n *testNet) start(t *testing.T, id string, subs []string, db *storage.DB) 
 		_ = lg.Close()
 	})
 	t.Cleanup(node.stop)
-	return node
+	return node, signKey
 }
 
 func openDB(t *testing.T) *storage.DB {
@@ -285,6 +302,13 @@ func newPairOf(t *testing.T, alg pki.Alg) *pair {
 	p.net.signAlg = alg
 	p.provider = p.net.start(t, "VN/GOV/G01/node1", []string{"VN/GOV/G01/population"}, openDB(t))
 	p.consumer = p.net.start(t, "VN/GOV/H36/node1", []string{"VN/GOV/H36/onestop"}, openDB(t))
+	p.offer(t)
+	return p
+}
+
+// offer puts two services behind the provider, with rules for the consumer.
+func (p *pair) offer(t *testing.T) {
+	t.Helper()
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.got = append(p.got, r)
@@ -293,7 +317,7 @@ func newPairOf(t *testing.T, alg pki.Alg) *pair {
 		w.WriteHeader(http.StatusOK)
 		_, _ = w.Write([]byte(`{"path":"` + r.URL.EscapedPath() + `"}`))
 	})
-	if err := p.provider.Offer("population/person", exchange.Offering{Name: map[string]string{"vi": "Tra cứu"}, Personal: true, OpenAPI: []byte(`{"openapi":"3.1.0"}`)}, echo); err != nil {
+	if err := p.provider.Offer("population/person", exchange.Offering{Name: map[string]string{"vi": "Tra cứu"}, Personal: true, OpenAPI: []byte(`{"openapi":"3.1.0"}`), Fields: exchange.FieldNaming{Query: "fields", Member: "fields"}}, echo); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.provider.Offer("population/open", exchange.Offering{Endpoints: []exchange.Endpoint{{Method: "GET", Path: "/a/*"}}}, echo); err != nil {
@@ -305,7 +329,6 @@ func newPairOf(t *testing.T, alg pki.Alg) *pair {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return p
 }
 
 func service(t *testing.T, s string) orgcode.Service {

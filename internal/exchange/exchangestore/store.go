@@ -28,7 +28,7 @@ type Store struct {
 }
 
 const columns = `seq, role, request_id, exchange_id, client, service, method, path, status, outcome, at, duration,
-	request_index, response_index, request_size, response_size, activity, dossier`
+	request_index, response_index, request_size, response_size, activity, dossier, grant_hash, delegator, service_delegator`
 
 // Record implements [exchange.Store]. A row that was rebuilt from half an exchange is completed, never emptied.
 func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
@@ -43,7 +43,7 @@ func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
 			args := make([]any, 0, n*insertBinds)
 			for _, m := range rest[:n] {
 				args = append(args, m.Role, m.RequestID, m.ExchangeID, m.Client, m.Service, m.Method, m.Path, int64(m.Status), m.Outcome, storage.Micros(m.At),
-					m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier)
+					m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier, m.Grant, m.Delegator, m.ServiceDelegator)
 			}
 			if _, err := tx.ExecContext(ctx, texts[n], args...); err != nil {
 				return err
@@ -54,7 +54,7 @@ func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
 	})
 }
 
-const insertBinds = 17
+const insertBinds = 20
 
 // chunk is how many rows go into the next statement: a few fixed numbers, so that there are few texts, and one alone when
 // two of them are the same row, which PostgreSQL refuses to write twice in one statement.
@@ -79,7 +79,8 @@ func chunk(ms []exchange.Message) int {
 func insertText(n int) string {
 	var b strings.Builder
 	b.WriteString(`INSERT INTO exchange_message (role, request_id, exchange_id, client, service, method, path, status, outcome, at,
-		duration, request_index, response_index, request_size, response_size, activity, dossier) VALUES `)
+		duration, request_index, response_index, request_size, response_size, activity, dossier, grant_hash, delegator,
+		service_delegator) VALUES `)
 	for i := range n * insertBinds {
 		switch {
 		case i == 0:
@@ -148,7 +149,8 @@ func (s *Store) list(ctx context.Context, query string, args ...any) ([]exchange
 		var m exchange.Message
 		var status, at, duration int64
 		if err := rows.Scan(&m.Seq, &m.Role, &m.RequestID, &m.ExchangeID, &m.Client, &m.Service, &m.Method, &m.Path, &status, &m.Outcome, &at, &duration,
-			&m.RequestIndex, &m.ResponseIndex, &m.RequestSize, &m.ResponseSize, &m.Activity, &m.Dossier); err != nil {
+			&m.RequestIndex, &m.ResponseIndex, &m.RequestSize, &m.ResponseSize, &m.Activity, &m.Dossier,
+			&m.Grant, &m.Delegator, &m.ServiceDelegator); err != nil {
 			return nil, err
 		}
 		m.Status, m.At, m.Duration = int(status), storage.Time(at), time.Duration(duration)*time.Microsecond
