@@ -250,9 +250,7 @@ func TestHostileFrames(t *testing.T) {
 		"HTTP":                        []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
 	} {
 		conn := p.open(t, framedProtocol)
-		if _, err := conn.Write(b); err != nil {
-			t.Fatal(err)
-		}
+		_, _ = conn.Write(b) // fails when the node has cut it off before the last byte
 		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 		if n, err := conn.Read(make([]byte, 10)); n > 0 || err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %d bytes, %v; want the connection cut off", name, n, err)
