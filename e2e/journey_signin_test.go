@@ -54,6 +54,7 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-directory", path: "/directory/admin", shows: "H36"},
 			{name: "admin-exchange", path: "/exchange/admin"},
 			{name: "admin-exchange-services", path: "/exchange/admin/services"},
+			{name: "admin-exchange-queue", path: "/exchange/admin/queue"},
 			{name: "admin-exchange-keys", path: "/exchange/admin/keys"},
 			{name: "admin-exchange-test", path: "/exchange/admin/test"},
 		})

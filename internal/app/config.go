@@ -15,6 +15,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"truc/internal/exchange"
+	"truc/internal/exchange/delivery"
 	"truc/internal/i18n"
 	"truc/internal/orgcode"
 	"truc/internal/services"
@@ -116,10 +117,25 @@ type ExchangeConfig struct {
 	// Signatures is "shared", so that messages on their way to one node in the same moment share a signature, each with
 	// the proof that it is under it; or "message", so that each is signed alone. Default "shared".
 	Signatures string `toml:"signatures"`
+	// Inboxes are services of systems behind this node that take messages.
+	Inboxes []InboxConfig `toml:"inboxes"`
+	// EventDays is how long events that services tell can be read again; default 90.
+	EventDays int `toml:"event_days"`
 	// Keys of programs at the edge, made at the first start and written to a file.
 	Keys []EdgeKeyConfig `toml:"keys"`
 	// Operators are keys of the management interface, made at the first start and written to a file.
 	Operators []OperatorKeyConfig `toml:"operators"`
+}
+
+// InboxConfig is a service that takes messages for a system behind the node (asynchronous delivery).
+type InboxConfig struct {
+	// Service is "subsystem/code", such as "onestop/inbox"; others are let in by rules.
+	Service string `toml:"service"`
+	// Name is shown in the catalogue, by language.
+	Name i18n.Text `toml:"name"`
+	// Webhook is the address that messages are pushed to, https or on this machine, signed with the node's key; without it
+	// the system fetches them at /a1/inbox.
+	Webhook string `toml:"webhook"`
 }
 
 // OperatorKeyConfig makes a key of the management interface (/api/exchange) and writes it to a file, once.
@@ -373,6 +389,13 @@ func (c *Config) Check() []error {
 		}
 		if len(o.Roles) == 0 || slices.ContainsFunc(o.Roles, func(r string) bool { return !slices.Contains(exchange.OperatorRoles, r) }) {
 			bad("exchange.operators.roles: %q is no list of %v", o.Roles, exchange.OperatorRoles)
+		}
+	}
+	for _, in := range c.Exchange.Inboxes {
+		if in.Webhook != "" {
+			if err := delivery.CheckWebhook(in.Webhook); err != nil {
+				bad("exchange.inboxes: %v", err)
+			}
 		}
 	}
 	if err := exchange.CheckLimits(c.Exchange.Limits); err != nil {

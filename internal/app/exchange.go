@@ -62,6 +62,9 @@ func (n *Node) startExchange(ctx context.Context) error {
 	}
 	n.edge = &exchangeapi.Edge{Service: n.exchange, Keys: store, Instance: n.cfg.Instance, ListClients: n.cfg.Env == "development", Log: n.log}
 	n.bypass = append(n.bypass, "/r1/")
+	if err := n.startDelivery(ctx); err != nil {
+		return err
+	}
 	if err := n.startManage(ctx, store); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"truc/internal/directory"
 	"truc/internal/errs"
 	"truc/internal/exchange"
+	"truc/internal/exchange/delivery"
 	"truc/internal/exchange/exchangeapi"
 	"truc/internal/i18n"
 	"truc/internal/identity"
@@ -61,6 +62,7 @@ type Node struct {
 	exchange *exchange.Service
 	evidence *translog.Log
 	edge     *exchangeapi.Edge
+	delivery *delivery.Service
 	// manage is the management interface: modules declare their operations in it while they start.
 	manage    *manage.API
 	operators *exchange.Operators
@@ -156,7 +158,7 @@ func (n *Node) startPlatform(ctx context.Context, _ Options) (err error) {
 	if err := n.migrate(ctx, "outbox", outbox.Migrations, "migrations"); err != nil {
 		return err
 	}
-	n.relay = &outbox.Relay{DB: n.db, Now: n.now, Log: n.log, Handlers: map[string]outbox.Handler{}, MaxPause: n.longestPause(), Owner: n.cfg.ServerID()}
+	n.relay = &outbox.Relay{DB: n.db, Now: n.now, Log: n.log, Handlers: map[string]outbox.Handler{}, Policies: delivery.Policies(), MaxPause: n.longestPause(), Owner: n.cfg.ServerID()}
 	assets, err := ui.NewAssets(nil)
 	if err != nil {
 		return err
@@ -298,7 +300,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		HTTPS: len(n.cfg.Web.URL) > 6 && n.cfg.Web.URL[:6] == "https:",
 	})
 	if n.edge != nil { // outside of every router: what was signed must be what is called
-		handler = n.edge.Wrap(handler)
+		handler = (&exchangeapi.Async{Edge: n.edge, Messages: n.delivery}).Wrap(n.edge.Wrap(handler))
 	}
 	var wg sync.WaitGroup
 	run := func(name string, f func(context.Context) error) {

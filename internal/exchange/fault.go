@@ -54,6 +54,8 @@ var faultCodes = map[string]faultCode{
 	"unknown_member":            {errs.NotFound, 404, "exchange.member_unknown"},
 	"unknown_service":           {errs.NotFound, 404, "exchange.service_unknown"},
 	"invalid_body":              {errs.TooLarge, 413, "exchange.body_too_large"},
+	"not_found":                 {errs.NotFound, 404, "delivery.message_unknown"},
+	"message_id_reused":         {errs.Conflict, 409, "delivery.id_reused"},
 	"replayed_message":          {errs.Conflict, 409, "exchange.replayed"},
 	"quota_exceeded":            {errs.Limited, 429, "exchange.busy"},
 	"internal_error":            {errs.Internal, 500, "error.internal"},

@@ -155,3 +155,12 @@ func (s *Service) deadIn(ctx context.Context, seq int64, f func(tx Tx, in Incomi
 func (s *Service) Prune(ctx context.Context, events time.Duration) error {
 	return s.Store.Prune(ctx, s.Now().Add(-Keep), s.Now().Add(-events))
 }
+
+// Submit is [Service.Send] in a transaction of its own: when it returns, the message is on the disk.
+func (s *Service) Submit(ctx context.Context, m Message) (id string, err error) {
+	err = s.Store.InTx(ctx, func(tx Tx) error {
+		id, err = s.Send(ctx, tx, m)
+		return err
+	})
+	return id, err
+}
