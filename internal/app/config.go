@@ -15,7 +15,6 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"truc/internal/exchange"
-	"truc/internal/exchange/delivery"
 	"truc/internal/i18n"
 	"truc/internal/orgcode"
 	"truc/internal/services"
@@ -107,55 +106,6 @@ type InviteConfig struct {
 	// TokenFile is where the token is written. It is valid for 72 hours and opens the network to one node: carry it
 	// on a safe way. A file that is there already is left alone.
 	TokenFile string `toml:"token_file"`
-}
-
-// ExchangeConfig holds the access rules of the services this node offers. What no rule allows is refused.
-type ExchangeConfig struct {
-	Rules []exchange.Rule `toml:"rules"`
-	// Limits bound what consumers may ask of the services this node offers.
-	Limits []exchange.LimitRule `toml:"limits"`
-	// Signatures is "shared", so that messages on their way to one node in the same moment share a signature, each with
-	// the proof that it is under it; or "message", so that each is signed alone. Default "shared".
-	Signatures string `toml:"signatures"`
-	// Inboxes are services of systems behind this node that take messages.
-	Inboxes []InboxConfig `toml:"inboxes"`
-	// EventDays is how long events that services tell can be read again; default 90.
-	EventDays int `toml:"event_days"`
-	// Keys of programs at the edge, made at the first start and written to a file.
-	Keys []EdgeKeyConfig `toml:"keys"`
-	// Operators are keys of the management interface, made at the first start and written to a file.
-	Operators []OperatorKeyConfig `toml:"operators"`
-}
-
-// InboxConfig is a service that takes messages for a system behind the node (asynchronous delivery).
-type InboxConfig struct {
-	// Service is "subsystem/code", such as "onestop/inbox"; others are let in by rules.
-	Service string `toml:"service"`
-	// Name is shown in the catalogue, by language.
-	Name i18n.Text `toml:"name"`
-	// Webhook is the address that messages are pushed to, https or on this machine, signed with the node's key; without it
-	// the system fetches them at /a1/inbox.
-	Webhook string `toml:"webhook"`
-}
-
-// OperatorKeyConfig makes a key of the management interface (/api/exchange) and writes it to a file, once.
-type OperatorKeyConfig struct {
-	// Label is shown in the list of keys; default "configuration".
-	Label string `toml:"label"`
-	// File is where the secret is written; the database keeps its hash only.
-	File string `toml:"file"`
-	// Roles are some of security, registration, service, system and observer. At least one.
-	Roles []string `toml:"roles"`
-}
-
-// EdgeKeyConfig makes an API key for a program of a subsystem and writes it to a file, once.
-type EdgeKeyConfig struct {
-	// Subsystem is the full identifier the program speaks for, such as "VN/GOV/H36/onestop".
-	Subsystem string `toml:"subsystem"`
-	// Label is shown in the list of keys.
-	Label string `toml:"label"`
-	// File is where the secret is written; the database keeps its hash only.
-	File string `toml:"file"`
 }
 
 // IdentityConfig is how people sign in here.
@@ -392,10 +342,8 @@ func (c *Config) Check() []error {
 		}
 	}
 	for _, in := range c.Exchange.Inboxes {
-		if in.Webhook != "" {
-			if err := delivery.CheckWebhook(in.Webhook); err != nil {
-				bad("exchange.inboxes: %v", err)
-			}
+		if err := in.check(); err != nil {
+			bad("exchange.inboxes: %v", err)
 		}
 	}
 	if err := exchange.CheckLimits(c.Exchange.Limits); err != nil {
