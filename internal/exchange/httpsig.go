@@ -43,6 +43,15 @@ var (
 	}
 )
 
+// responseRequestKnown is responseRequest with the text of each.
+var responseRequestKnown = func() []component {
+	out := slices.Clone(responseRequest)
+	for i := range out {
+		out[i].id = out[i].String()
+	}
+	return out
+}()
+
 // ContentDigest returns the RFC 9530 field for a body, present also when it is empty.
 func ContentDigest(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -79,6 +88,24 @@ var canonicalNames = func() map[string]string {
 	}
 	return out
 }()
+
+// known are the components that are a name alone, with the text of each, which nearly every message has.
+var known = func() map[string]component {
+	out := map[string]component{}
+	for _, names := range [][]string{requestAlways, requestPresent, responseAlways, responsePresent} {
+		for _, n := range names {
+			out[n] = component{name: n, id: quoteSFV(n)}
+		}
+	}
+	return out
+}()
+
+func named(name string) component {
+	if c, ok := known[name]; ok {
+		return c
+	}
+	return component{name: name}
+}
 
 // field returns the values of a header whose name is given in lower case.
 func field(h http.Header, name string) []string {
@@ -179,15 +206,15 @@ func (m sigMessage) required() []component {
 	}
 	out := make([]component, 0, len(always)+len(present)+len(responseRequest))
 	for _, n := range always {
-		out = append(out, component{name: n})
+		out = append(out, named(n))
 	}
 	for _, n := range present {
 		if len(field(m.header, n)) > 0 {
-			out = append(out, component{name: n})
+			out = append(out, named(n))
 		}
 	}
 	if m.resp != nil {
-		out = append(out, responseRequest...)
+		out = append(out, responseRequestKnown...)
 	}
 	return out
 }
@@ -225,19 +252,10 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.Public
 			return signed{}, fmt.Errorf("field %s occurs twice", n)
 		}
 	}
-	ins, err := parseSignatureInput(m.header.Get("Signature-Input"))
+	in, value, err := m.signature()
 	if err != nil {
 		return signed{}, err
 	}
-	sigs, err := parseSignature(m.header.Get("Signature"))
-	if err != nil {
-		return signed{}, err
-	}
-	i := slices.IndexFunc(ins, func(in sigInput) bool { return in.label == sigLabel })
-	if i < 0 || len(sigs[sigLabel]) == 0 {
-		return signed{}, errors.New("the message is not signed")
-	}
-	in := ins[i]
 	keyID, created, err := m.checkInput(in, now)
 	if err != nil {
 		return signed{}, err
@@ -251,13 +269,66 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.Public
 		return signed{}, err
 	}
 	alg := in.str("alg")
-	if !verifyValue(pub, keyID, alg, base, sigs[sigLabel], memory) {
+	if !verifyValue(pub, keyID, alg, base, value, memory) {
 		return signed{}, errors.New("the signature does not match")
 	}
 	if m.header.Get("Content-Digest") != ContentDigest(body) {
 		return signed{}, errDigest
 	}
-	return signed{base: base, sig: sigs[sigLabel], keyID: keyID, alg: alg, created: created}, nil
+	return signed{base: base, sig: value, keyID: keyID, alg: alg, created: created}, nil
+}
+
+// signature reads the two fields of the message's signature. Our own nodes write exactly what is required, in one order, and
+// one signature; that is recognised by its text. Everything else is parsed.
+func (m sigMessage) signature() (in sigInput, value []byte, err error) {
+	input, sig := m.header.Get("Signature-Input"), m.header.Get("Signature")
+	in = sigInput{label: sigLabel, components: m.required()}
+	if rest, ok := cutList(input, in); ok {
+		if encoded, own := strings.CutPrefix(sig, sigLabel+"=:"); own {
+			p := &fieldParser{s: rest}
+			in.params, err = p.params()
+			encoded, closed := strings.CutSuffix(encoded, ":")
+			if err == nil && p.end() && closed {
+				if value, err = base64.StdEncoding.DecodeString(encoded); err == nil && len(value) > 0 {
+					return in, value, nil
+				}
+			}
+		}
+	}
+	ins, err := parseSignatureInput(input)
+	if err != nil {
+		return in, nil, err
+	}
+	sigs, err := parseSignature(sig)
+	if err != nil {
+		return in, nil, err
+	}
+	i := slices.IndexFunc(ins, func(in sigInput) bool { return in.label == sigLabel })
+	if i < 0 || len(sigs[sigLabel]) == 0 {
+		return in, nil, errors.New("the message is not signed")
+	}
+	return ins[i], sigs[sigLabel], nil
+}
+
+// cutList takes label and component list off a Signature-Input field if they are those of in, to the byte.
+func cutList(field string, in sigInput) (rest string, ok bool) {
+	if len(field) > maxSignatureField {
+		return "", false
+	}
+	rest, ok = strings.CutPrefix(field, sigLabel+"=(")
+	for i, c := range in.components {
+		if i > 0 && ok {
+			rest, ok = strings.CutPrefix(rest, " ")
+		}
+		if !ok || c.id == "" {
+			return "", false
+		}
+		rest, ok = strings.CutPrefix(rest, c.id)
+	}
+	if !ok {
+		return "", false
+	}
+	return strings.CutPrefix(rest, ")")
 }
 
 // checkInput enforces parameters and coverage.

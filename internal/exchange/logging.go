@@ -157,6 +157,8 @@ func newSalt() ([]byte, error) {
 // indexQueue holds rows until [Service.Run] writes them in batches: a database transaction per message would cost
 // more than the exchange itself. The rows can be made again from the log, so a full queue drops them.
 type indexQueue struct {
+	writing sync.Mutex // held while rows are written
+
 	mu      sync.Mutex // guards all below
 	rows    []Message
 	dropped int64
@@ -187,6 +189,8 @@ func (q *indexQueue) take() []Message {
 
 // Flush writes the rows that wait for the index.
 func (s *Service) Flush(ctx context.Context) error {
+	s.index.writing.Lock() // whoever asks for it finds everything written, also what another is writing just now
+	defer s.index.writing.Unlock()
 	rows := s.index.take()
 	if len(rows) == 0 {
 		return nil

@@ -23,6 +23,8 @@ type sigParam struct {
 type component struct {
 	name   string
 	params []sigParam
+	// id is the identifier as it stands in a signature base, where it has been made already.
+	id string
 }
 
 type sigInput struct {
@@ -292,6 +294,9 @@ func writeParams(b *strings.Builder, params []sigParam) {
 }
 
 func (c component) String() string {
+	if c.id != "" {
+		return c.id
+	}
 	if len(c.params) == 0 {
 		return quoteSFV(c.name)
 	}

@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -194,6 +195,28 @@ func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Re
 	}
 	r, err := t.tx.ExecContext(ctx, q, args...)
 	return r, translate(err)
+}
+
+// ExecEach runs one statement for each row of arguments. The engine reads the statement once, which for a row of many
+// columns costs SQLite more than to store it.
+func (t *Tx) ExecEach(ctx context.Context, query string, rows iter.Seq[[]any]) error {
+	var stmt *sql.Stmt
+	for args := range rows {
+		q, err := prepare(t.engine, query, args)
+		if err != nil {
+			return err
+		}
+		if stmt == nil {
+			if stmt, err = t.tx.PrepareContext(ctx, q); err != nil {
+				return translate(err)
+			}
+			defer stmt.Close() //nolint:gocritic // once
+		}
+		if _, err := stmt.ExecContext(ctx, args...); err != nil {
+			return translate(err)
+		}
+	}
+	return nil
 }
 
 // QueryContext runs one query; close the rows before the next statement.

@@ -33,17 +33,26 @@ const columns = `seq, role, request_id, exchange_id, client, service, method, pa
 // Record implements [exchange.Store]. A row that was rebuilt from half an exchange is completed, never emptied.
 func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
 	defer errs.Wrap(&err, "index %d messages", len(ms))
-	texts := map[int]string{}
 	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
+		if tx.Engine() == storage.SQLite { // there is no way to the server to save, and long statements are slow
+			return tx.ExecEach(ctx, insertText(1), func(yield func([]any) bool) {
+				args := make([]any, 0, insertBinds)
+				for i := range ms {
+					if !yield(appendRow(args[:0], &ms[i])) {
+						return
+					}
+				}
+			})
+		}
+		texts := map[int]string{}
 		for rest := ms; len(rest) > 0; {
 			n := chunk(rest)
 			if texts[n] == "" {
 				texts[n] = insertText(n)
 			}
 			args := make([]any, 0, n*insertBinds)
-			for _, m := range rest[:n] {
-				args = append(args, m.Role, m.RequestID, m.ExchangeID, m.Client, m.Service, m.Method, m.Path, int64(m.Status), m.Outcome, storage.Micros(m.At),
-					m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier, m.Grant, m.Delegator, m.ServiceDelegator)
+			for i := range rest[:n] {
+				args = appendRow(args, &rest[i])
 			}
 			if _, err := tx.ExecContext(ctx, texts[n], args...); err != nil {
 				return err
@@ -52,6 +61,11 @@ func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
 		}
 		return nil
 	})
+}
+
+func appendRow(args []any, m *exchange.Message) []any {
+	return append(args, m.Role, m.RequestID, m.ExchangeID, m.Client, m.Service, m.Method, m.Path, int64(m.Status), m.Outcome, storage.Micros(m.At),
+		m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier, m.Grant, m.Delegator, m.ServiceDelegator)
 }
 
 const insertBinds = 20
@@ -74,8 +88,7 @@ func chunk(ms []exchange.Message) int {
 	return 1
 }
 
-// insertText is the statement for n rows. To read a statement costs the database more than to add a row; but SQLite finds
-// a bind in time that grows with their number, so long statements are slow again.
+// insertText is the statement for n rows.
 func insertText(n int) string {
 	var b strings.Builder
 	b.WriteString(`INSERT INTO exchange_message (role, request_id, exchange_id, client, service, method, path, status, outcome, at,
