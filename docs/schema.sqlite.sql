@@ -241,6 +241,30 @@ CREATE TABLE exchange_apikey (
 	revoked_at BIGINT NOT NULL
 	);
 
+CREATE TABLE exchange_checkpoint (
+	origin TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	note TEXT NOT NULL,
+	witnesses BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	token BLOB NOT NULL,
+	authority TEXT NOT NULL,
+	stamped_at BIGINT NOT NULL,
+	PRIMARY KEY (origin, size)
+	);
+CREATE INDEX exchange_checkpoint_stamped ON exchange_checkpoint (origin, stamped_at, size);
+
+CREATE TABLE exchange_incident (
+	kind TEXT NOT NULL,
+	origin TEXT NOT NULL,
+	peer TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	first_at BIGINT NOT NULL,
+	last_at BIGINT NOT NULL,
+	times BIGINT NOT NULL,
+	PRIMARY KEY (kind, origin, peer)
+	);
+
 CREATE TABLE exchange_message (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	role TEXT NOT NULL,
@@ -334,6 +358,13 @@ CREATE TABLE exchange_publication_right (
 	activities TEXT NOT NULL,
 	basis TEXT NOT NULL,
 	PRIMARY KEY (code, consumer, method, path)
+	);
+
+CREATE TABLE exchange_witnessed (
+	origin TEXT PRIMARY KEY,
+	size BIGINT NOT NULL,
+	root TEXT NOT NULL,
+	at BIGINT NOT NULL
 	);
 
 CREATE TABLE identity_login_event (

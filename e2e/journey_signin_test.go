@@ -57,6 +57,7 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-exchange-queue", path: "/exchange/admin/queue"},
 			{name: "admin-exchange-keys", path: "/exchange/admin/keys"},
 			{name: "admin-exchange-test", path: "/exchange/admin/test"},
+			{name: "admin-exchange-log", path: "/exchange/admin/log"},
 		})
 	})
 	t.Run("register owner", func(t *testing.T) {

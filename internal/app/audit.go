@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"path/filepath"
 	"time"
 
 	"truc/internal/audit"
@@ -43,10 +44,21 @@ func (n *Node) openLog(name string) (*translog.Log, error) {
 	if !ok {
 		return nil, errors.New("the key of the log is not an Ed25519 key")
 	}
-	log, err := translog.Open(translog.Options{Dir: n.path("logs", name), Origin: "truc/" + n.cfg.ServerID() + "/" + name, Key: priv, Now: n.now})
+	opt := translog.Options{
+		Dir: n.path("logs", name), Origin: "truc/" + n.cfg.ServerID() + "/" + name, Key: priv, Now: n.now,
+		SegmentSize: n.cfg.Evidence.segmentSize(), Compress: !n.cfg.Evidence.Uncompressed,
+	}
+	if dir := n.cfg.Evidence.ArchiveDir; dir != "" {
+		opt.ArchiveDir = filepath.Join(dir, name)
+	}
+	log, err := translog.Open(opt)
 	if err != nil {
 		return nil, err
 	}
+	if n.logs == nil {
+		n.logs = map[string]*translog.Log{}
+	}
+	n.logs[name] = log
 	n.closers = append(n.closers, func(context.Context) error { return log.Close() })
 	return log, nil
 }

@@ -52,6 +52,8 @@ type Config struct {
 	Desk      DeskConfig                `toml:"desk"`
 	Portal    PortalConfig              `toml:"portal"`
 	Sign      SignConfig                `toml:"sign"`
+	Evidence  EvidenceConfig            `toml:"evidence"`
+	Timestamp TimestampConfig           `toml:"timestamp"`
 	Oversight OversightConfig           `toml:"oversight"`
 
 	joining bool // a node that is about to join has nothing to show for it yet
@@ -349,6 +351,7 @@ func (c *Config) Check() []error {
 	if err := exchange.CheckLimits(c.Exchange.Limits); err != nil {
 		bad("exchange.limits: %w", err)
 	}
+	faults = append(faults, c.checkEvidence()...)
 	if c.Env == "production" {
 		faults = append(faults, c.checkProduction()...)
 	}

@@ -307,6 +307,9 @@ func (n *Node) profile() directory.Profile {
 	if n.evidence != nil {
 		p.LogKey = n.evidence.VerifierKey()
 	}
+	if n.cosigner != nil {
+		p.WitnessKey, p.WitnessURL = n.cosigner.VerifierKey(), n.cfg.Link.URL+"/witness"
+	}
 	if n.audit != nil {
 		p.AuditKey = n.audit.Log.VerifierKey()
 	}

@@ -55,7 +55,11 @@ func (n *Node) startExchange(ctx context.Context) error {
 		return err
 	}
 	n.background("exchange.index", n.exchange.Run)
-	link := &exchangeapi.Link{Service: n.exchange}
+	logs, err := n.startEvidence(ctx, carrier)
+	if err != nil {
+		return err
+	}
+	link := &exchangeapi.Link{Service: n.exchange, Logs: logs}
 	n.linkSrv = link.Server(pki.Settings{Identity: n.linkIdentity, Roots: n.linkRoots, Accept: n.acceptPeer, Now: n.now}, n.log) //nolint:contextcheck // a connection outlives the start
 	if err := n.edgeKeys(ctx, store); err != nil {
 		return err

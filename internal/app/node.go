@@ -27,6 +27,7 @@ import (
 	"truc/internal/exchange"
 	"truc/internal/exchange/delivery"
 	"truc/internal/exchange/exchangeapi"
+	"truc/internal/exchange/notary"
 	"truc/internal/i18n"
 	"truc/internal/identity"
 	"truc/internal/identity/identitypage"
@@ -61,6 +62,9 @@ type Node struct {
 	keys     directory.Keys
 	exchange *exchange.Service
 	evidence *translog.Log
+	logs     map[string]*translog.Log
+	cosigner *translog.Cosigner
+	notaries []*notary.Notary
 	edge     *exchangeapi.Edge
 	delivery *delivery.Service
 	// manage is the management interface: modules declare their operations in it while they start.

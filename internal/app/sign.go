@@ -31,15 +31,10 @@ func (n *Node) startSignatures() (services.Signatures, error) {
 	if !n.cfg.Sign.Development {
 		return noSignatures{}, nil
 	}
-	ca, err := pki.LoadOrCreateDocumentCA(n.path("sign"), n.cfg.Env, pki.DocumentSubject{Name: "Truc " + n.cfg.Name.In("vi"), Agency: n.cfg.Name.In("vi")}, n.now())
+	ca, tsa, err := n.developmentAuthority()
 	if err != nil {
 		return nil, err
 	}
-	key, cert, err := ca.LoadOrIssue(n.path("sign"), "tsa", pki.TSAUse, pki.DocumentSubject{Name: "Truc TSA " + n.cfg.Member, Agency: n.cfg.Name.In("vi")}, n.now(), 365*24*time.Hour)
-	if err != nil {
-		return nil, err
-	}
-	tsa := &sign.TSA{Identity: sign.Identity{Signer: key, Cert: cert}, Now: n.now}
 	n.mux.Mount("POST /tsa", tsa)
 	n.bypass = append(n.bypass, "POST /tsa")
 	n.mux.HandleAPI("GET /sign/ca.pem", func(w http.ResponseWriter, _ *http.Request) error {
@@ -48,6 +43,19 @@ func (n *Node) startSignatures() (services.Signatures, error) {
 		return err
 	})
 	return &signatures{n: n, ca: ca, tsa: tsa, font: pdfdoc.RegularFont()}, nil
+}
+
+// developmentAuthority is the built-in authority with its time-stamp service; production refuses it.
+func (n *Node) developmentAuthority() (*pki.DocumentCA, *sign.TSA, error) {
+	ca, err := pki.LoadOrCreateDocumentCA(n.path("sign"), n.cfg.Env, pki.DocumentSubject{Name: "Truc " + n.cfg.Name.In("vi"), Agency: n.cfg.Name.In("vi")}, n.now())
+	if err != nil {
+		return nil, nil, err
+	}
+	key, cert, err := ca.LoadOrIssue(n.path("sign"), "tsa", pki.TSAUse, pki.DocumentSubject{Name: "Truc TSA " + n.cfg.Member, Agency: n.cfg.Name.In("vi")}, n.now(), 365*24*time.Hour)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ca, &sign.TSA{Identity: sign.Identity{Signer: key, Cert: cert}, Now: n.now}, nil
 }
 
 // SignResult implements [services.Signatures]: first the person, then the agency (Decree 30/2020/NĐ-CP).

@@ -18,7 +18,9 @@ import (
 const page = "docs/operators/configuration.md"
 
 // sources hold the structs that the configuration is made of.
-var sources = []string{"internal/app/config.go", "internal/app/config_exchange.go", "internal/exchange/rules.go", "internal/services/wire.go"}
+var sources = []string{
+	"internal/app/config.go", "internal/app/config_exchange.go", "internal/app/config_evidence.go", "internal/exchange/rules.go", "internal/services/wire.go",
+}
 
 func main() {
 	text, err := generate(".")

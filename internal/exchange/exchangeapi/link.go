@@ -38,6 +38,8 @@ type Receiver interface {
 // Link is the accepting side: the handler of a listener whose TLS settings are those of [pki.Settings.Server].
 type Link struct {
 	Service Receiver
+	// Logs, when set, answers what is not an exchange: [Logs] with the witness and the public parts of the logs.
+	Logs http.Handler
 
 	framed framedServers
 	held   heldAnswers
@@ -50,6 +52,10 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if l.held.serve(w, r) {
+		return
+	}
+	if l.Logs != nil && (strings.HasPrefix(r.RequestURI, "/witness/") || strings.HasPrefix(r.RequestURI, "/log/")) {
+		l.Logs.ServeHTTP(w, r)
 		return
 	}
 	if !strings.HasPrefix(r.RequestURI, "/x1/") {

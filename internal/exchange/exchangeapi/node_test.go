@@ -126,6 +126,7 @@ type testNode struct {
 	store   *exchangestore.Store
 	carrier *tamper
 	keyID   string
+	link    *Link
 	stop    func()
 	srv     *http.Server
 	// conns counts connections that were opened to this node.
@@ -246,6 +247,7 @@ func (n *testNet) startWith(t *testing.T, id string, subs []string, db *storage.
 	node.Service, err = exchange.New(node.options)
 	must(err)
 	link := &Link{Service: node.Service}
+	node.link = link
 	srv := link.Server(pki.Settings{Identity: identity, Roots: roots, Accept: func(*x509.Certificate) error { return nil }}, slog.New(slog.DiscardHandler))
 	srv.ConnState = func(_ net.Conn, st http.ConnState) {
 		if st == http.StateNew {

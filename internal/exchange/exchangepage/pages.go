@@ -105,6 +105,7 @@ func (p *Pages) traffic(w http.ResponseWriter, r *http.Request) error {
 		{Text: pg.T("exchange.keys.title"), URL: "/exchange/admin/keys"},
 		{Text: pg.T("delivery.queue.title"), URL: "/exchange/admin/queue"},
 		{Text: pg.T("exchange.test.title"), URL: "/exchange/admin/test"},
+		{Text: pg.T("exchange.log.title"), URL: "/exchange/admin/log"},
 		{Text: pg.T("exchange.operators.title"), URL: "/exchange/admin/operators"},
 	}
 	if faults {

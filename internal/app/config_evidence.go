@@ -1,0 +1,94 @@
+package app
+
+import (
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// EvidenceConfig is how the logs of this node are kept and who confirms them.
+type EvidenceConfig struct {
+	// SegmentMiB is the size in MiB at which a file of a log is closed and the next begun; default 64.
+	SegmentMiB int `toml:"segment_mib"`
+	// ArchiveDir is a folder, perhaps on another disk, to which closed files are moved; they stay readable. Each log has
+	// a folder of its name in it. Empty: nothing is moved.
+	ArchiveDir string `toml:"archive_dir"`
+	// ArchiveKeep is how many closed files stay in the data folder; default 4.
+	ArchiveKeep int `toml:"archive_keep"`
+	// Uncompressed moves files as they are; by default they are compressed with gzip.
+	Uncompressed bool `toml:"uncompressed"`
+	// RetentionDays is after how many days entries of the exchange log are removed, whole files at a time; 0 keeps them
+	// for ever. Their hashes stay, so that every proof goes on. The signed statement of what was removed carries Policy.
+	RetentionDays int `toml:"retention_days"`
+	// Policy names the rule under which entries are removed, such as "Quyết định 12/QĐ-UBND, lưu 10 năm". Required with
+	// RetentionDays.
+	Policy string `toml:"policy"`
+	// Witnesses is how many other nodes shall cosign each checkpoint; default 2.
+	Witnesses int `toml:"witnesses"`
+	// WitnessSeconds is the time between checkpoints shown to witnesses while the log grows; default 5.
+	WitnessSeconds int `toml:"witness_seconds"`
+}
+
+// TimestampConfig names the time-stamp authorities (RFC 3161) that say by when a checkpoint existed.
+type TimestampConfig struct {
+	// Authorities are asked in order until one answers. Development without any uses a built-in one whose certificate
+	// says that it is for tests; production without any goes without time-stamps and shows it.
+	Authorities []AuthorityConfig `toml:"authorities"`
+	// EverySeconds is the time between time-stamps while the log grows, 1 to 3600; default 60.
+	EverySeconds int `toml:"every_seconds"`
+}
+
+// AuthorityConfig is one time-stamp authority.
+type AuthorityConfig struct {
+	// Name is shown to administrators; default the host of URL.
+	Name string `toml:"name"`
+	// URL is where queries are posted, such as "https://tsa.example.vn/".
+	URL string `toml:"url"`
+	// Roots is a PEM file with the certificates its certificate must lead to.
+	Roots string `toml:"roots"`
+}
+
+func (c *EvidenceConfig) segmentSize() int64 { return int64(orInt(c.SegmentMiB, 64)) << 20 }
+
+func (c *EvidenceConfig) round() time.Duration {
+	return time.Duration(orInt(c.WitnessSeconds, 5)) * time.Second
+}
+
+func (c *TimestampConfig) every() time.Duration {
+	return time.Duration(orInt(c.EverySeconds, 60)) * time.Second
+}
+
+func orInt(v, def int) int {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+// checkEvidence returns the faults of both sections.
+func (c *Config) checkEvidence() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	e := &c.Evidence
+	if e.SegmentMiB < 0 || e.SegmentMiB > 4096 {
+		bad("evidence.segment_mib: %d is not between 1 and 4096", e.SegmentMiB)
+	}
+	if e.ArchiveKeep < 0 || e.RetentionDays < 0 || e.Witnesses < 0 || e.Witnesses > 16 || e.WitnessSeconds < 0 {
+		bad("evidence: a number is negative, or witnesses is above 16")
+	}
+	if e.RetentionDays > 0 && e.Policy == "" {
+		bad("evidence.policy: name the rule under which entries are removed after %d days", e.RetentionDays)
+	}
+	if s := c.Timestamp.EverySeconds; s < 0 || s > 3600 {
+		bad("timestamp.every_seconds: %d is not between 1 and 3600", s)
+	}
+	for i, a := range c.Timestamp.Authorities {
+		if u, err := url.Parse(a.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			bad("timestamp.authorities %d: %q is no address", i+1, a.URL)
+		}
+		if a.Roots == "" {
+			bad("timestamp.authorities %d: roots names the PEM file of the authority's root", i+1)
+		}
+	}
+	return faults
+}
