@@ -53,8 +53,9 @@ type exchangeState struct {
 	msg     Message
 	entry   Entry
 	peer    Peer
-	logged  bool // a request entry exists
-	shared  bool // the request had a shared signature, so the answer may have one
+	logged  bool   // a request entry exists
+	shared  bool   // the request had a shared signature, so the answer may have one
+	reqSig  string // the request's signature as the answer covers it
 	// path is the decoded service path, permit the grant under which a request was let in, if any.
 	path   string
 	permit *agreement.Permit
@@ -169,6 +170,7 @@ func (x *exchangeState) attempt(ctx context.Context, req *WireRequest, peer Peer
 	if err != nil {
 		return nil, x.fault(atConsumer, "cannot_sign", err)
 	}
+	x.reqSig = ":" + sig.text + ":"
 	if f := x.logRequest(ctx, req, sig, false); f != nil {
 		return nil, f
 	}
@@ -238,7 +240,7 @@ func (x *exchangeState) prepare(c Call) (*WireRequest, *Fault) {
 func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *WireResponse) (*Answer, *Fault) {
 	s := x.s
 	x.msg.Status, x.msg.ResponseSize = resp.Status, int64(len(resp.Body))
-	sig, err := sigMessage{req: req, resp: resp, header: resp.Header}.verify(resp.Body, func(id string) (crypto.PublicKey, error) {
+	sig, err := sigMessage{req: req, resp: resp, header: resp.Header, reqSig: x.reqSig}.verify(resp.Body, func(id string) (crypto.PublicKey, error) {
 		return s.keyOf(id, x.peer.ServerID)
 	}, &s.roots, s.now())
 	if err != nil {

@@ -75,8 +75,11 @@ const (
 
 // encode returns the canonical bytes of the entry. It writes the fields in their canonical order itself, because to sort
 // what is always in the same order cost more than the signature; a test holds it to [jcs.Marshal].
-func (e *Entry) encode() ([]byte, error) {
-	b := make([]byte, 0, 1024+len(e.Base)+len(e.Path))
+func (e *Entry) encode() ([]byte, error) { return e.append(nil) }
+
+// append appends them.
+func (e *Entry) append(b []byte) ([]byte, error) {
+	from := len(b)
 	for i, f := range [...]struct {
 		name, text string
 		number     int64
@@ -129,8 +132,8 @@ func (e *Entry) encode() ([]byte, error) {
 		}
 	}
 	b = append(b, '}')
-	if len(b) > maxEntry {
-		return nil, fmt.Errorf("the entry has %d bytes", len(b))
+	if len(b)-from > maxEntry {
+		return nil, fmt.Errorf("the entry has %d bytes", len(b)-from)
 	}
 	return b, nil
 }
@@ -149,7 +152,7 @@ func decodeEntry(b []byte) (*Entry, error) {
 // put notes a signature. The person's id leaves the base and goes, sealed, into User: the log can never be rewritten,
 // so what may have to be forgotten must not be in it in clear.
 func (e *Entry) put(sig signed, seal sealer, salt []byte) error {
-	e.Signature, e.KeyID, e.Created = base64.StdEncoding.EncodeToString(sig.sig), sig.keyID, sig.created.Unix()
+	e.Signature, e.KeyID, e.Created = sig.text, sig.keyID, sig.created.Unix()
 	base, user := elideUser(sig.base)
 	e.Base = base
 	if user == "" {
@@ -181,11 +184,16 @@ func restoreUser(base, user string) string {
 
 // cutUserLine finds the line of the person's id; only at a line's beginning, for other values may hold its text.
 func cutUserLine(base string) (head, tail string, ok bool) {
-	i := strings.Index("\n"+base, "\n"+userLine)
-	if i < 0 {
-		return "", "", false
+	at := 0
+	if !strings.HasPrefix(base, userLine) {
+		i := strings.Index(base, "\n"+userLine)
+		if i < 0 {
+			return "", "", false
+		}
+		at = i + 1
 	}
-	return base[:i+len(userLine)], base[i+len(userLine):], true
+	at += len(userLine)
+	return base[:at], base[at:], true
 }
 
 // sealer hides person ids in the log with AES-256-GCM. Without a key it refuses to store any.

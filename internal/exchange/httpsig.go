@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -43,15 +44,6 @@ var (
 	}
 )
 
-// responseRequestKnown is responseRequest with the text of each.
-var responseRequestKnown = func() []component {
-	out := slices.Clone(responseRequest)
-	for i := range out {
-		out[i].id = out[i].String()
-	}
-	return out
-}()
-
 // ContentDigest returns the RFC 9530 field for a body, present also when it is empty.
 func ContentDigest(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -63,12 +55,15 @@ type sigMessage struct {
 	req    *WireRequest
 	resp   *WireResponse
 	header http.Header
+	// reqSig is the value of the request's signature as an answer covers it, where it is known already.
+	reqSig string
 }
 
 // signed is a verified or freshly made signature with all that evidence needs.
 type signed struct {
 	base    string
 	sig     []byte
+	text    string // sig in base64
 	keyID   string
 	alg     string
 	created time.Time
@@ -88,24 +83,6 @@ var canonicalNames = func() map[string]string {
 	}
 	return out
 }()
-
-// known are the components that are a name alone, with the text of each, which nearly every message has.
-var known = func() map[string]component {
-	out := map[string]component{}
-	for _, names := range [][]string{requestAlways, requestPresent, responseAlways, responsePresent} {
-		for _, n := range names {
-			out[n] = component{name: n, id: quoteSFV(n)}
-		}
-	}
-	return out
-}()
-
-func named(name string) component {
-	if c, ok := known[name]; ok {
-		return c
-	}
-	return component{name: name}
-}
 
 // field returns the values of a header whose name is given in lower case.
 func field(h http.Header, name string) []string {
@@ -154,6 +131,9 @@ func (m sigMessage) value(c component) (string, error) {
 	if len(values) == 0 {
 		return "", fmt.Errorf("component %q is not in the message", c.name)
 	}
+	if key == sigLabel && m.reqSig != "" {
+		return m.reqSig, nil
+	}
 	if key != "" {
 		sigs, err := parseSignature(strings.Join(values, ", "))
 		if err != nil || sigs[key] == nil {
@@ -171,11 +151,12 @@ func (m sigMessage) value(c component) (string, error) {
 	return strings.Join(out, ", "), nil
 }
 
-// base builds the signature base (RFC 9421 §2.5): one line a component, no final newline.
-func (m sigMessage) base(in sigInput) (string, error) {
-	var b strings.Builder
-	b.Grow(1536)
-	ids := in.ids()
+// base builds the signature base (RFC 9421 §2.5): one line a component, no final newline. ids are the identifiers of the
+// components.
+func (m sigMessage) base(in sigInput, ids []string) (string, error) {
+	buf := takeBuffer()
+	defer buf.free()
+	b := buf.b
 	for i, c := range in.components {
 		id := ids[i]
 		if slices.Contains(ids[:i], id) {
@@ -188,35 +169,59 @@ func (m sigMessage) base(in sigInput) (string, error) {
 		if strings.ContainsAny(v, "\r\n") {
 			return "", fmt.Errorf("component %s spans lines", id)
 		}
-		b.WriteString(id)
-		b.WriteString(": ")
-		b.WriteString(v)
-		b.WriteByte('\n')
+		b = append(append(append(append(b, id...), ": "...), v...), '\n')
 	}
-	b.WriteString(`"@signature-params": `)
-	in.write(&b, ids)
-	return b.String(), nil
+	b = append(b, `"@signature-params": `...)
+	b = in.append(b, ids)
+	buf.b = b
+	return string(b), nil
 }
 
-// required lists what a signature over the message must cover.
-func (m sigMessage) required() []component {
+// coverage is what a signature over a kind of message must cover, with its texts.
+type coverage struct {
+	components []component
+	ids        []string
+}
+
+// coverKey is a kind of message: request or answer, and which of the optional fields it has.
+type coverKey struct {
+	answer  bool
+	present uint32
+}
+
+// coverages holds a coverage for each kind of message that was met; there are as many as there are sets of optional fields.
+var coverages sync.Map
+
+// coverage returns what a signature over the message must cover.
+func (m sigMessage) coverage() *coverage {
+	k := coverKey{answer: m.resp != nil}
 	always, present := requestAlways, requestPresent
-	if m.resp != nil {
+	if k.answer {
 		always, present = responseAlways, responsePresent
 	}
-	out := make([]component, 0, len(always)+len(present)+len(responseRequest))
-	for _, n := range always {
-		out = append(out, named(n))
-	}
-	for _, n := range present {
+	for i, n := range present {
 		if len(field(m.header, n)) > 0 {
-			out = append(out, named(n))
+			k.present |= 1 << i
 		}
 	}
-	if m.resp != nil {
-		out = append(out, responseRequestKnown...)
+	if c, ok := coverages.Load(k); ok {
+		return c.(*coverage) //nolint:forcetypeassert // the map holds nothing else
 	}
-	return out
+	c := &coverage{}
+	for _, n := range always {
+		c.components = append(c.components, component{name: n})
+	}
+	for i, n := range present {
+		if k.present&(1<<i) != 0 {
+			c.components = append(c.components, component{name: n})
+		}
+	}
+	if k.answer {
+		c.components = append(c.components, responseRequest...)
+	}
+	c.ids = sigInput{components: c.components}.ids()
+	coverages.Store(k, c)
+	return c
 }
 
 // sign puts Content-Digest, Signature-Input and Signature on the message. A shared signature is for a peer that is known
@@ -224,10 +229,11 @@ func (m sigMessage) required() []component {
 func (m sigMessage) sign(body []byte, by *signatory, shared bool, now time.Time) (signed, error) {
 	m.header.Set("Content-Digest", ContentDigest(body))
 	alg := by.algorithm(shared)
-	in := sigInput{label: sigLabel, components: m.required(), params: []sigParam{
+	cover := m.coverage()
+	in := sigInput{label: sigLabel, components: cover.components, params: []sigParam{
 		{"created", now.Unix()}, {"keyid", by.keyID}, {"alg", alg}, {"tag", sigTag},
 	}}
-	base, err := m.base(in)
+	base, err := m.base(in, cover.ids)
 	if err != nil {
 		return signed{}, err
 	}
@@ -236,9 +242,10 @@ func (m sigMessage) sign(body []byte, by *signatory, shared bool, now time.Time)
 		return signed{}, err
 	}
 	_, params, _ := strings.Cut(base[strings.LastIndexByte(base, '\n')+1:], ": ") // the last line of the base
+	text := base64.StdEncoding.EncodeToString(sig)
 	m.header.Set("Signature-Input", sigLabel+"="+params)
-	m.header.Set("Signature", sigLabel+"=:"+base64.StdEncoding.EncodeToString(sig)+":")
-	return signed{base: base, sig: sig, keyID: by.keyID, alg: alg, created: now.Truncate(time.Second)}, nil
+	m.header.Set("Signature", sigLabel+"=:"+text+":")
+	return signed{base: base, sig: sig, text: text, keyID: by.keyID, alg: alg, created: now.Truncate(time.Second)}, nil
 }
 
 // errDigest tells a body that is not the signed one from other faults.
@@ -252,11 +259,11 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.Public
 			return signed{}, fmt.Errorf("field %s occurs twice", n)
 		}
 	}
-	in, value, err := m.signature()
+	in, ids, value, err := m.signature()
 	if err != nil {
 		return signed{}, err
 	}
-	keyID, created, err := m.checkInput(in, now)
+	keyID, created, err := checkParams(in, now)
 	if err != nil {
 		return signed{}, err
 	}
@@ -264,7 +271,7 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.Public
 	if err != nil {
 		return signed{}, err
 	}
-	base, err := m.base(in)
+	base, err := m.base(in, ids)
 	if err != nil {
 		return signed{}, err
 	}
@@ -275,55 +282,60 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.Public
 	if m.header.Get("Content-Digest") != ContentDigest(body) {
 		return signed{}, errDigest
 	}
-	return signed{base: base, sig: value, keyID: keyID, alg: alg, created: created}, nil
+	return signed{base: base, sig: value, text: base64.StdEncoding.EncodeToString(value), keyID: keyID, alg: alg, created: created}, nil
 }
 
-// signature reads the two fields of the message's signature. Our own nodes write exactly what is required, in one order, and
-// one signature; that is recognised by its text. Everything else is parsed.
-func (m sigMessage) signature() (in sigInput, value []byte, err error) {
+// signature reads the two fields of the message's signature and checks what it covers. Our own nodes write exactly what is
+// required, in one order, and one signature; that is recognised by its text. Everything else is parsed.
+func (m sigMessage) signature() (in sigInput, ids []string, value []byte, err error) {
 	input, sig := m.header.Get("Signature-Input"), m.header.Get("Signature")
-	in = sigInput{label: sigLabel, components: m.required()}
-	if rest, ok := cutList(input, in); ok {
-		if encoded, own := strings.CutPrefix(sig, sigLabel+"=:"); own {
-			p := &fieldParser{s: rest}
-			in.params, err = p.params()
-			encoded, closed := strings.CutSuffix(encoded, ":")
-			if err == nil && p.end() && closed {
-				if value, err = base64.StdEncoding.DecodeString(encoded); err == nil && len(value) > 0 {
-					return in, value, nil
-				}
+	cover := m.coverage()
+	if rest, ok := cutList(input, cover.ids); ok {
+		p := &fieldParser{s: rest}
+		params, err := p.params()
+		encoded, own := strings.CutPrefix(sig, sigLabel+"=:")
+		encoded, closed := strings.CutSuffix(encoded, ":")
+		if err == nil && p.end() && own && closed {
+			if value, err = base64.StdEncoding.DecodeString(encoded); err == nil && len(value) > 0 {
+				return sigInput{label: sigLabel, components: cover.components, params: params}, cover.ids, value, nil
 			}
 		}
 	}
 	ins, err := parseSignatureInput(input)
 	if err != nil {
-		return in, nil, err
+		return in, nil, nil, err
 	}
 	sigs, err := parseSignature(sig)
 	if err != nil {
-		return in, nil, err
+		return in, nil, nil, err
 	}
 	i := slices.IndexFunc(ins, func(in sigInput) bool { return in.label == sigLabel })
 	if i < 0 || len(sigs[sigLabel]) == 0 {
-		return in, nil, errors.New("the message is not signed")
+		return in, nil, nil, errors.New("the message is not signed")
 	}
-	return ins[i], sigs[sigLabel], nil
+	ids = ins[i].ids()
+	for _, id := range cover.ids {
+		if !slices.Contains(ids, id) {
+			return in, nil, nil, fmt.Errorf("the signature does not cover %s", id)
+		}
+	}
+	return ins[i], ids, sigs[sigLabel], nil
 }
 
-// cutList takes label and component list off a Signature-Input field if they are those of in, to the byte.
-func cutList(field string, in sigInput) (rest string, ok bool) {
+// cutList takes label and component list off a Signature-Input field if they are these, to the byte.
+func cutList(field string, ids []string) (rest string, ok bool) {
 	if len(field) > maxSignatureField {
 		return "", false
 	}
 	rest, ok = strings.CutPrefix(field, sigLabel+"=(")
-	for i, c := range in.components {
+	for i, id := range ids {
 		if i > 0 && ok {
 			rest, ok = strings.CutPrefix(rest, " ")
 		}
-		if !ok || c.id == "" {
+		if !ok {
 			return "", false
 		}
-		rest, ok = strings.CutPrefix(rest, c.id)
+		rest, ok = strings.CutPrefix(rest, id)
 	}
 	if !ok {
 		return "", false
@@ -331,8 +343,8 @@ func cutList(field string, in sigInput) (rest string, ok bool) {
 	return strings.CutPrefix(rest, ")")
 }
 
-// checkInput enforces parameters and coverage.
-func (m sigMessage) checkInput(in sigInput, now time.Time) (keyID string, created time.Time, err error) {
+// checkParams enforces the parameters and the freshness.
+func checkParams(in sigInput, now time.Time) (keyID string, created time.Time, err error) {
 	for _, p := range in.params {
 		switch p.key {
 		case "created", "keyid", "alg", "tag":
@@ -346,12 +358,6 @@ func (m sigMessage) checkInput(in sigInput, now time.Time) (keyID string, create
 	sec, ok := in.int("created")
 	if plain := strings.TrimSuffix(alg, sharedSuffix); plain != algEd25519 && plain != algP256 || tag != sigTag || keyID == "" || !ok {
 		return "", created, errors.New("the signature's parameters are not those of the link")
-	}
-	covered := in.ids()
-	for _, c := range m.required() {
-		if !slices.Contains(covered, c.String()) {
-			return "", created, fmt.Errorf("the signature does not cover %s", c)
-		}
 	}
 	created = time.Unix(sec, 0).UTC()
 	if d := now.Sub(created); d > freshness || d < -freshness {

@@ -48,7 +48,7 @@ func (x *exchangeState) logResponse(ctx context.Context, resp *WireResponse, sig
 	if err == nil {
 		e.Status, e.Size, e.ResponseDigest = resp.Status, int64(len(resp.Body)), resp.Header.Get("Content-Digest")
 		e.Base, e.KeyID = sig.base, sig.keyID
-		e.Signature, e.Created = base64.StdEncoding.EncodeToString(sig.sig), sig.created.Unix()
+		e.Signature, e.Created = sig.text, sig.created.Unix()
 		x.msg.ResponseIndex, err = x.append(ctx, e, wait)
 	}
 	if err != nil {
@@ -85,10 +85,13 @@ func (x *exchangeState) responseEntry(outcome string) (*Entry, error) {
 }
 
 func (x *exchangeState) append(ctx context.Context, e *Entry, wait bool) (int64, error) {
-	b, err := e.encode()
+	buf := takeBuffer()
+	defer buf.free() // the log keeps nothing of it
+	b, err := e.append(buf.b)
 	if err != nil {
 		return -1, err
 	}
+	buf.b = b
 	return x.s.writer.append(ctx, b, wait)
 }
 

@@ -209,6 +209,6 @@ func TestMaskDigits(t *testing.T) {
 // value is the text of @signature-params.
 func (in sigInput) value() string {
 	var b strings.Builder
-	in.write(&b, in.ids())
+	b.Write(in.append(nil, in.ids()))
 	return b.String()
 }

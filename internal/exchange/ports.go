@@ -84,7 +84,7 @@ type Log interface {
 	// Append adds entries and returns the index of the first when all are on the disk. After an error nothing may
 	// go on.
 	Append(ctx context.Context, entries ...[]byte) (int64, error)
-	// AppendNoWait hands entries to the kernel and returns a function that waits for the disk.
+	// AppendNoWait hands entries to the kernel and returns a function that waits for the disk. It keeps nothing of them.
 	AppendNoWait(entries ...[]byte) (first int64, wait func(context.Context) error, err error)
 	// Receipt returns a proof that entry i is in the log, which checks offline.
 	Receipt(i int64) ([]byte, error)

@@ -133,7 +133,7 @@ func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem)
 	if err != nil {
 		return signed{}, x.fault(atProvider, "signature_verification", err)
 	}
-	x.shared = sig.shared()
+	x.shared, x.reqSig = sig.shared(), ":"+sig.text+":"
 	return sig, nil
 }
 
@@ -254,7 +254,7 @@ func (x *exchangeState) finish(ctx context.Context, req *WireRequest, resp *Wire
 	resp.Header.Set(HeaderService, service)
 	resp.Header.Set(HeaderRequestID, x.msg.RequestID)
 	resp.Header.Set(HeaderLevel, s.opt.Directory.State().Level)
-	sig, err := sigMessage{req: req, resp: resp, header: resp.Header}.sign(resp.Body, s.signer.Load(), x.shared, s.now())
+	sig, err := sigMessage{req: req, resp: resp, header: resp.Header, reqSig: x.reqSig}.sign(resp.Body, s.signer.Load(), x.shared, s.now())
 	if err != nil {
 		return nil, x.fault(atProvider, "cannot_sign", err)
 	}
@@ -286,7 +286,7 @@ func (x *exchangeState) refuse(ctx context.Context, req *WireRequest, f *Fault) 
 	for name, v := range map[string]string{HeaderID: x.msg.ExchangeID, HeaderService: x.msg.Service, HeaderRequestID: x.msg.RequestID} {
 		resp.Header.Set(name, v)
 	}
-	if _, err := (sigMessage{req: req, resp: resp, header: resp.Header}).sign(resp.Body, x.s.signer.Load(), x.shared, x.s.now()); err != nil {
+	if _, err := (sigMessage{req: req, resp: resp, header: resp.Header, reqSig: x.reqSig}).sign(resp.Body, x.s.signer.Load(), x.shared, x.s.now()); err != nil {
 		resp.Header.Del("Signature")
 	}
 	return resp

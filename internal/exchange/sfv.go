@@ -23,8 +23,6 @@ type sigParam struct {
 type component struct {
 	name   string
 	params []sigParam
-	// id is the identifier as it stands in a signature base, where it has been made already.
-	id string
 }
 
 type sigInput struct {
@@ -274,37 +272,28 @@ func quoteSFV(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
-func writeParams(b *strings.Builder, params []sigParam) {
+func appendParams(b []byte, params []sigParam) []byte {
 	for _, p := range params {
-		b.WriteByte(';')
-		b.WriteString(p.key)
+		b = append(append(b, ';'), p.key...)
 		switch v := p.val.(type) {
 		case string:
-			b.WriteByte('=')
-			b.WriteString(quoteSFV(v))
+			b = append(append(b, '='), quoteSFV(v)...)
 		case int64:
-			b.WriteByte('=')
-			b.WriteString(strconv.FormatInt(v, 10))
+			b = strconv.AppendInt(append(b, '='), v, 10)
 		case bool:
 			if !v {
-				b.WriteString("=?0")
+				b = append(b, "=?0"...)
 			}
 		}
 	}
+	return b
 }
 
 func (c component) String() string {
-	if c.id != "" {
-		return c.id
-	}
 	if len(c.params) == 0 {
 		return quoteSFV(c.name)
 	}
-	var b strings.Builder
-	b.Grow(48)
-	b.WriteString(quoteSFV(c.name))
-	writeParams(&b, c.params)
-	return b.String()
+	return string(appendParams([]byte(quoteSFV(c.name)), c.params))
 }
 
 // ids are the component identifiers as they stand in a signature base.
@@ -316,17 +305,16 @@ func (in sigInput) ids() []string {
 	return out
 }
 
-// write writes the inner list with its parameters: the text of @signature-params.
-func (in sigInput) write(b *strings.Builder, ids []string) {
-	b.WriteByte('(')
+// append writes the inner list with its parameters: the text of @signature-params.
+func (in sigInput) append(b []byte, ids []string) []byte {
+	b = append(b, '(')
 	for i, id := range ids {
 		if i > 0 {
-			b.WriteByte(' ')
+			b = append(b, ' ')
 		}
-		b.WriteString(id)
+		b = append(b, id...)
 	}
-	b.WriteByte(')')
-	writeParams(b, in.params)
+	return appendParams(append(b, ')'), in.params)
 }
 
 func (in sigInput) str(key string) string {

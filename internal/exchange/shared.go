@@ -24,11 +24,11 @@ const maxShared = 256
 
 type treeHash = [sha256.Size]byte
 
-func leafHash(base []byte) treeHash {
-	h := sha256.New()
-	h.Write([]byte{0})
-	h.Write(base)
-	return treeHash(h.Sum(nil))
+func leafHash(base string) treeHash {
+	buf := takeBuffer()
+	defer buf.free()
+	buf.b = append(append(buf.b, 0), base...)
+	return sha256.Sum256(buf.b)
 }
 
 func nodeHash(l, r treeHash) treeHash {
@@ -100,7 +100,7 @@ func sharedValue(index, count int, path []treeHash, sig []byte) []byte {
 }
 
 // openShared reads a value and follows its path from the message's base to the root.
-func openShared(base, value []byte) (root treeHash, count int, sig []byte, err error) {
+func openShared(base string, value []byte) (root treeHash, count int, sig []byte, err error) {
 	if len(value) < 4+64 || len(value) > 4+8*sha256.Size+64 {
 		return root, 0, nil, errors.New("the shared signature has a wrong length")
 	}

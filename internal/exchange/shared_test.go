@@ -24,7 +24,7 @@ func TestTreePathsLeadToTheRoot(t *testing.T) {
 		var stored []tlog.Hash
 		for i := range leaves {
 			base := fmt.Appendf(nil, "message %d of %d", i, n)
-			leaves[i] = leafHash(base)
+			leaves[i] = leafHash(string(base))
 			more, err := tlog.StoredHashes(int64(i), base, tlog.HashReaderFunc(func(ids []int64) (out []tlog.Hash, _ error) {
 				for _, id := range ids {
 					out = append(out, stored[id])
@@ -167,7 +167,7 @@ func TestSharedSignaturesOfManyStandAlone(t *testing.T) {
 		if !verifyValue(key.Public(), s.keyID, algEd25519+sharedSuffix, base, v, nil) {
 			t.Fatalf("message %d does not verify alone", i)
 		}
-		root, count, sig, err := openShared([]byte(base), v)
+		root, count, sig, err := openShared(base, v)
 		if err != nil || count > maxShared {
 			t.Fatalf("message %d: %d under one signature, %v", i, count, err)
 		}
@@ -217,7 +217,7 @@ func TestSharedSignatureByHand(t *testing.T) {
 	}
 	turns := []*sharedTurn{}
 	for _, base := range []string{"one", "two", "three"} {
-		turns = append(turns, &sharedTurn{leaf: leafHash([]byte(base)), done: make(chan struct{})})
+		turns = append(turns, &sharedTurn{leaf: leafHash(base), done: make(chan struct{})})
 	}
 	s.signTogether(turns)
 	v := turns[2].value // the third of three: its only neighbour is the node over the first two

@@ -89,7 +89,7 @@ func verifyValue(pub crypto.PublicKey, keyID, alg, base string, value []byte, me
 	if !shared {
 		return verifyBytes(pub, alg, []byte(base), value)
 	}
-	root, count, sig, err := openShared([]byte(base), value)
+	root, count, sig, err := openShared(base, value)
 	if err != nil {
 		return false
 	}

@@ -35,7 +35,7 @@ func (s *signatory) value(base string, shared bool) ([]byte, error) {
 	if !shared {
 		return signBytes(s.key, []byte(base))
 	}
-	t := &sharedTurn{leaf: leafHash([]byte(base)), done: make(chan struct{})}
+	t := &sharedTurn{leaf: leafHash(base), done: make(chan struct{})}
 	s.group.add(t)
 	<-t.done
 	return t.value, t.err

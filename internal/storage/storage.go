@@ -199,18 +199,22 @@ func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Re
 
 // ExecEach runs one statement for each row of arguments. The engine reads the statement once, which for a row of many
 // columns costs SQLite more than to store it.
-func (t *Tx) ExecEach(ctx context.Context, query string, rows iter.Seq[[]any]) error {
+func (t *Tx) ExecEach(ctx context.Context, query string, rows iter.Seq[[]any]) (err error) {
 	var stmt *sql.Stmt
+	defer func() {
+		if stmt != nil {
+			err = errors.Join(err, stmt.Close())
+		}
+	}()
 	for args := range rows {
 		q, err := prepare(t.engine, query, args)
 		if err != nil {
 			return err
 		}
 		if stmt == nil {
-			if stmt, err = t.tx.PrepareContext(ctx, q); err != nil {
+			if stmt, err = t.tx.PrepareContext(ctx, q); err != nil { //nolint:sqlclosecheck // closed above
 				return translate(err)
 			}
-			defer stmt.Close() //nolint:gocritic // once
 		}
 		if _, err := stmt.ExecContext(ctx, args...); err != nil {
 			return translate(err)
