@@ -20,6 +20,7 @@ func commands() []command {
 		{"join", "-token-file FILE [-center URL] [-data-dir DIR]", "make this machine a node of a network", joinCommand},
 		{"directory", "members|pending|token|approve|decline|revoke …", "act as the operator of a center that runs", directoryCommand},
 		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},
+		{"services", "publish FILE|list|refresh|disable|enable|test", "publish services of own systems at a running node", servicesCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
 		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},
 		{"bench", "dossiers|exchange [-json]", "measure", bench},

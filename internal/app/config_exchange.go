@@ -22,6 +22,15 @@ type ExchangeConfig struct {
 	Keys []EdgeKeyConfig `toml:"keys"`
 	// Operators are keys of the management interface, made at the first start and written to a file.
 	Operators []OperatorKeyConfig `toml:"operators"`
+	// Publish lists services of the agency's own systems that this node publishes; others are published on the page
+	// /exchange/admin/services.
+	Publish []PublishConfig `toml:"publish"`
+	// Subsystems are the agency's own systems beside those of the modules: they may call services, and services of theirs
+	// may be published. Those that Publish names need not be listed.
+	Subsystems []string `toml:"subsystems"`
+	// FetchHosts are hosts, "host" or "host:port", from which operators may fetch descriptions by http and at private
+	// addresses; default none: https and public addresses only.
+	FetchHosts []string `toml:"fetch_hosts"`
 }
 
 // InboxConfig is a service that takes messages for a system behind the node (asynchronous delivery).

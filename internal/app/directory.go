@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"truc/internal/audit"
@@ -46,6 +47,11 @@ func (c *Config) subsystems() []string {
 			}
 		}
 		add(code)
+	}
+	for _, code := range c.Exchange.ownSystems() {
+		if !slices.Contains(out, c.Subsystem(code).String()) {
+			add(code)
+		}
 	}
 	if len(out) == 0 {
 		add("office")

@@ -72,6 +72,9 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err := n.startManage(ctx, store); err != nil {
 		return err
 	}
+	if err := n.startPublications(ctx, store); err != nil {
+		return err
+	}
 	pages := &exchangepage.Pages{
 		Service: n.exchange, Store: store, Keys: store, Directory: directoryView{n.follower}, Subsystems: n.cfg.subsystems(), Audit: n.act, Renderer: n.renderer, Now: n.now,
 	}

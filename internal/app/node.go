@@ -28,6 +28,7 @@ import (
 	"truc/internal/exchange/delivery"
 	"truc/internal/exchange/exchangeapi"
 	"truc/internal/exchange/notary"
+	"truc/internal/exchange/publication"
 	"truc/internal/i18n"
 	"truc/internal/identity"
 	"truc/internal/identity/identitypage"
@@ -61,12 +62,14 @@ type Node struct {
 	follower *directory.Follower
 	keys     directory.Keys
 	exchange *exchange.Service
-	evidence *translog.Log
-	logs     map[string]*translog.Log
-	cosigner *translog.Cosigner
-	notaries []*notary.Notary
-	edge     *exchangeapi.Edge
-	delivery *delivery.Service
+	// publications are services of the agency's own systems.
+	publications *publication.Service
+	evidence     *translog.Log
+	logs         map[string]*translog.Log
+	cosigner     *translog.Cosigner
+	notaries     []*notary.Notary
+	edge         *exchangeapi.Edge
+	delivery     *delivery.Service
 	// manage is the management interface: modules declare their operations in it while they start.
 	manage    *manage.API
 	operators *exchange.Operators

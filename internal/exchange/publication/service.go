@@ -369,13 +369,13 @@ func (s *Service) Compare(ctx context.Context, d *Draft) ([]openapi.Change, []Ri
 
 // Refresh confirms a draft: the service has its description from now on. Base is the version that the differences were
 // shown for; Conflict when the service has changed since.
-func (s *Service) Refresh(ctx context.Context, draft string, base int64) error {
+func (s *Service) Refresh(ctx context.Context, code, draft string, base int64) error {
 	d, err := s.Drafts.Draft(ctx, draft)
 	if err != nil {
 		return err
 	}
-	if d.Code == "" {
-		return notFound()
+	if d.Code == "" || d.Code != code {
+		return errs.E(errs.NotFound, "exchange.publish.draft_unknown", nil)
 	}
 	if err := s.changeOwn(ctx, "refresh", d.Code, func(p *Published) error {
 		if p.Version != base {

@@ -225,10 +225,10 @@ func TestLifeOfAService(t *testing.T) {
 	}
 	p, err := f.Get(ctx, "weather/stations")
 	must(err)
-	if err := f.Refresh(ctx, d.ID, p.Version-1); !errs.Is(err, errs.Conflict) {
+	if err := f.Refresh(ctx, "weather/stations", d.ID, p.Version-1); !errs.Is(err, errs.Conflict) {
 		t.Errorf("a refresh of an older version: %v", err)
 	}
-	must(f.Refresh(ctx, d.ID, p.Version))
+	must(f.Refresh(ctx, "weather/stations", d.ID, p.Version))
 	if o := f.host.offers["weather/stations"]; len(o.Endpoints) != 3 || len(f.rules) != 3 {
 		t.Errorf("after the refresh: %+v, rules %+v", o.Endpoints, f.rules)
 	}
@@ -292,7 +292,7 @@ func TestNothingWithoutAudit(t *testing.T) {
 		"edit": func() error {
 			return f.Edit(ctx, "weather/stations", Parameters{Name: i18n.Text{"vi": "x"}, Backend: plainBackend("")})
 		},
-		"refresh": func() error { return f.Refresh(ctx, d.ID, 1) },
+		"refresh": func() error { return f.Refresh(ctx, "weather/stations", d.ID, 1) },
 		"disable": func() error { return f.Disable(ctx, "weather/stations", "x") },
 		"enable":  func() error { return f.Enable(ctx, "weather/stations") },
 		"delete":  func() error { return f.Delete(ctx, "weather/stations") },
@@ -337,7 +337,7 @@ func TestPublishRefuses(t *testing.T) {
 	if _, err := f.Propose(lan(t.Context()), "", "", []byte("swagger: '2.0'")); !errs.Is(err, errs.Invalid) {
 		t.Errorf("a wrong document was kept: %v", err)
 	}
-	if err := f.Refresh(lan(t.Context()), "nothing", 1); !errs.Is(err, errs.NotFound) {
+	if err := f.Refresh(lan(t.Context()), "weather/stations", "nothing", 1); !errs.Is(err, errs.NotFound) {
 		t.Errorf("an unknown draft: %v", err)
 	}
 }
