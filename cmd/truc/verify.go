@@ -195,7 +195,7 @@ func evidenceTrust(pkg *exchange.Package, anchor string) (exchange.Trust, string
 			if !ok {
 				return exchange.Key{}, errs.E(errs.NotFound, "exchange.key_unknown", nil)
 			}
-			pub, err := key.Ed25519()
+			pub, err := key.Public()
 			return exchange.Key{ID: id, Public: pub, ServerID: node.ID, Revoked: doc.IsRevoked(id)}, err
 		},
 		LogKey: func(server string) (string, error) {

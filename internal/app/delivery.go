@@ -20,7 +20,7 @@ func (n *Node) startDelivery(ctx context.Context) error {
 	}
 	n.delivery = &delivery.Service{
 		Store: &deliverystore.Store{DB: n.db}, Caller: n.exchange, Hosts: n.exchange.Hosts, Modes: map[string]delivery.Mode{}, Events: map[string][]string{},
-		Signing: n.keys.Signing, Wake: n.relay.Wake, Now: n.now, Log: n.log,
+		Signing: signer{n}, Wake: n.relay.Wake, Now: n.now, Log: n.log,
 		HTTP: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	n.delivery.Start()

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -79,15 +78,6 @@ func (n *Node) startDirectory(ctx context.Context) error {
 		}
 	}
 	return n.follow(ctx, &directoryclient.Client{URL: centerURL(n.cfg, token)}, token)
-}
-
-// loadKeys reads the node's two keys, or makes them.
-func loadKeys(c *Config) (k directory.Keys, err error) {
-	if k.TLS, err = pki.LoadOrCreateKey(filepath.Join(c.DataDir, "keys", "tls.key"), pki.P256); err != nil {
-		return k, err
-	}
-	k.Signing, err = pki.LoadOrCreateKey(filepath.Join(c.DataDir, "keys", "signing.key"), pki.Ed25519)
-	return k, err
 }
 
 // centerURL is where to ask: what the configuration says, else the token, else the copy of the directory. The address
@@ -206,7 +196,7 @@ func (n *Node) invite(ctx context.Context, inv InviteConfig) error {
 // certificate up to date.
 func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token directory.Token) error {
 	f, err := directory.OpenFollower(directory.FollowerOptions{
-		Dir: n.path("directory"), Center: center, NodeID: n.cfg.ServerID(), Signing: n.keys.Signing, Interval: n.pullInterval(), Now: n.now, Log: n.log,
+		Dir: n.path("directory"), Center: center, NodeID: n.cfg.ServerID(), Signing: n.currentKeys().Signing, Interval: n.pullInterval(), Now: n.now, Log: n.log,
 		OnChange: func(*directory.Document) {
 			select {
 			case n.directoryNews <- struct{}{}:
@@ -230,17 +220,8 @@ func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token dir
 	if n.cfg.Directory.Center {
 		n.everyOr("directory.own", time.Minute, n.directoryChanged, f.Refresh)
 	}
-	n.every("directory.renew", time.Hour, func(ctx context.Context) error {
-		current, err := os.ReadFile(n.certPath())
-		if err != nil {
-			return err
-		}
-		renewed, err := f.RenewIfDue(ctx, current, n.cfg.ServerID(), n.keys)
-		if err != nil || renewed == nil {
-			return err
-		}
-		return replaceFile(n.certPath(), renewed)
-	})
+	n.every("directory.renew", time.Hour, n.renew)
+	n.every("directory.keys", 10*time.Second, n.activateKeys)
 	return nil
 }
 
@@ -267,7 +248,7 @@ func (n *Node) certPath() string { return n.path("keys", "node.pem") }
 func (n *Node) join(ctx context.Context, token directory.Token) error {
 	pause, told := 300*time.Millisecond, ""
 	for {
-		cert, err := n.follower.Join(ctx, token, n.keys, n.profile())
+		cert, err := n.follower.Join(ctx, token, n.currentKeys(), n.profile())
 		if err == nil {
 			return replaceFile(n.certPath(), cert)
 		}
@@ -320,29 +301,6 @@ func (n *Node) profile() directory.Profile {
 		p.AuditKey = n.audit.Log.VerifierKey()
 	}
 	return p
-}
-
-// linkIdentity is the certificate shown to other nodes; it is read again when it was renewed.
-func (n *Node) linkIdentity() *tls.Certificate {
-	info, err := os.Stat(n.certPath())
-	if err != nil {
-		return nil
-	}
-	n.certMu.Lock()
-	defer n.certMu.Unlock()
-	if n.cert != nil && n.certAt.Equal(info.ModTime()) {
-		return n.cert
-	}
-	b, err := os.ReadFile(n.certPath())
-	if err != nil {
-		return n.cert
-	}
-	certs, err := pki.DecodePEM(b)
-	if err != nil || len(certs) == 0 {
-		return n.cert
-	}
-	n.cert, n.certAt = pki.TLSCertificate(n.keys.TLS, certs[0], certs[1:]...), info.ModTime()
-	return n.cert
 }
 
 func (n *Node) linkRoots() *x509.CertPool {

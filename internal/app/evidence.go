@@ -82,7 +82,7 @@ func (n *Node) peer(id string) (exchange.Peer, bool) {
 	if !ok || doc.IsRevoked(node.TLSKeyID) {
 		return exchange.Peer{}, false
 	}
-	return peerOf(node), true
+	return peerOf(doc, node), true
 }
 
 // witnesses lists those of other members first, beginning behind this node's own name, so that the work spreads over the

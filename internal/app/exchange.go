@@ -36,9 +36,10 @@ func (n *Node) startExchange(ctx context.Context) error {
 	}
 	carrier := &exchangeapi.Carrier{Identity: n.linkIdentity, Roots: n.linkRoots, Now: n.now}
 	n.closers = append(n.closers, func(context.Context) error { carrier.Close(); return nil })
+	n.redial = carrier.Redial
 	store := &exchangestore.Store{DB: n.db}
 	n.exchange, err = exchange.New(exchange.Options{
-		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.keys.Signing, Directory: directoryView{n.follower},
+		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.currentKeys().Signing, Directory: directoryView{n.follower},
 		Carrier: carrier, Log: log, Store: store, Seal: seal, Zone: i18n.Zone, Now: n.now, Logger: n.log,
 		OneSignatureEach: n.cfg.Exchange.Signatures == "message",
 	})
@@ -155,7 +156,7 @@ func (d directoryView) Providers(service orgcode.Service) ([]exchange.Peer, erro
 	var out []exchange.Peer
 	for _, node := range doc.NodesOf(service.Owner().String()) {
 		if slices.Contains(s.Providers(), node.ID) { // others of the member host the subsystem without this service
-			out = append(out, peerOf(node))
+			out = append(out, peerOf(doc, node))
 		}
 	}
 	if len(out) == 0 {
@@ -164,8 +165,9 @@ func (d directoryView) Providers(service orgcode.Service) ([]exchange.Peer, erro
 	return out, nil
 }
 
-func peerOf(n directory.Node) exchange.Peer {
-	return exchange.Peer{ServerID: n.ID, Member: n.Member, URL: n.LinkURL, TLSKeyID: n.TLSKeyID, Certificate: n.Certificate, Maintenance: n.Maintenance}
+func peerOf(doc *directory.Document, n directory.Node) exchange.Peer {
+	old := slices.DeleteFunc(slices.Clone(n.OldTLSKeyIDs), doc.IsRevoked)
+	return exchange.Peer{ServerID: n.ID, Member: n.Member, URL: n.LinkURL, TLSKeyID: n.TLSKeyID, OldTLSKeyIDs: old, Certificate: n.Certificate, Maintenance: n.Maintenance}
 }
 
 // Hosts implements [exchange.Directory].
@@ -176,7 +178,7 @@ func (d directoryView) Hosts(sub orgcode.Subsystem) []exchange.Peer {
 	}
 	var out []exchange.Peer
 	for _, node := range doc.NodesOf(sub.String()) {
-		out = append(out, peerOf(node))
+		out = append(out, peerOf(doc, node))
 	}
 	return out
 }
@@ -199,7 +201,7 @@ func (d directoryView) Key(id string) (exchange.Key, error) {
 	if !ok {
 		return exchange.Key{}, errs.E(errs.NotFound, "exchange.key_unknown", nil)
 	}
-	pub, err := key.Ed25519()
+	pub, err := key.Public()
 	if err != nil {
 		return exchange.Key{}, err
 	}

@@ -61,6 +61,7 @@ type Node struct {
 	center   *directory.Center
 	follower *directory.Follower
 	keys     directory.Keys
+	redial   func() // opens new connections to peers; nil without the exchange
 	exchange *exchange.Service
 	// publications are services of the agency's own systems.
 	publications *publication.Service
@@ -91,7 +92,7 @@ type Node struct {
 	// directoryChanged is signalled when this center changed it.
 	directoryChanged chan struct{}
 
-	certMu sync.Mutex // guards cert and certAt
+	certMu sync.Mutex // guards keys, cert and certAt
 	cert   *tls.Certificate
 	certAt time.Time
 }
@@ -210,6 +211,9 @@ func (n *Node) readyz(w http.ResponseWriter, r *http.Request) error {
 			status = http.StatusServiceUnavailable
 		}
 	}
+	if n.follower != nil && !n.ownCertificate(state) {
+		status = http.StatusServiceUnavailable
+	}
 	if b, err := outbox.Look(r.Context(), n.db); err == nil {
 		state["outboxWaiting"], state["outboxDead"] = b.Waiting, b.Dead
 	}
@@ -266,7 +270,7 @@ func (n *Node) publish(ctx context.Context) error {
 	if n.exchange == nil {
 		return nil
 	}
-	err := n.follower.Publish(ctx, n.cfg.ServerID(), n.keys, n.profile())
+	err := n.follower.Publish(ctx, n.cfg.ServerID(), n.currentKeys(), n.profile())
 	if err != nil && n.follower.Document() != nil {
 		// The center is away: the node works with its copy of the directory and tells later.
 		n.log.WarnContext(ctx, "the center did not take the list of services; it will be told again", slog.Any("error", err))
@@ -283,7 +287,7 @@ func (n *Node) publishLater(ctx context.Context) error {
 			return nil
 		case <-time.After(10 * time.Second):
 		}
-		if err := n.follower.Publish(ctx, n.cfg.ServerID(), n.keys, n.profile()); err == nil {
+		if err := n.follower.Publish(ctx, n.cfg.ServerID(), n.currentKeys(), n.profile()); err == nil {
 			return nil
 		}
 	}

@@ -157,6 +157,7 @@ func (c *Center) document(s *State) *Document {
 // Refresh signs a new version when the newest is a day old; the node calls it hourly.
 func (c *Center) Refresh(ctx context.Context) error {
 	return c.Store.Change(ctx, func(s *State) error {
+		c.retire(s)
 		due := s.Head.Version == 0 || c.now().Sub(time.Unix(s.Head.IssuedAt, 0)) >= reissueAfter
 		return c.publish(s, due)
 	})
@@ -268,7 +269,7 @@ func (c *Center) notePoll(ctx context.Context, poll string) {
 	if !ok || c.now().Sub(n.LastSeen) < time.Minute {
 		return
 	}
-	pub, err := n.currentKey(c.now(), s.Revoked)
+	pub, err := n.validKey(p[2], c.now(), s.Revoked)
 	if err == nil && verify(pub, domainPoll, []byte(p[0]+"\n"+p[1]), Signature{KeyID: p[2], Sig: p[3]}) == nil {
 		_ = c.Store.Touch(ctx, p[0], c.now()) // last seen is for people; a fault here must not fail the pull
 	}
@@ -284,6 +285,15 @@ func NewPoll(node string, signing crypto.Signer, now time.Time) (string, error) 
 func (c *Center) recent(unix int64) bool {
 	d := c.now().Sub(time.Unix(unix, 0))
 	return d < requestSkew && d > -requestSkew
+}
+
+// validKey returns a signing key of the node that is valid and not revoked: while one follows another there are two.
+func (n NodeRecord) validKey(id string, now time.Time, revoked map[string]Revocation) (crypto.PublicKey, error) {
+	k, ok := n.key(id)
+	if _, gone := revoked[id]; !ok || gone || !k.ValidAt(now) {
+		return nil, errs.E(errs.Denied, "directory.key_revoked", nil)
+	}
+	return k.Public()
 }
 
 // currentKey returns the node's newest signing key that is valid and not revoked.
@@ -304,7 +314,7 @@ func (c *Center) RevokeNode(ctx context.Context, actor, node, reason string) err
 		if !ok {
 			return errs.E(errs.NotFound, "directory.node_unknown", nil)
 		}
-		ids := []string{n.TLSKeyID}
+		ids := append([]string{n.TLSKeyID}, n.OldTLSKeyIDs...)
 		for _, k := range n.Keys {
 			ids = append(ids, k.KeyID)
 		}

@@ -129,7 +129,7 @@ func orText(t i18n.Text) i18n.Text {
 }
 
 // Renew implements [CenterAPI]: a new certificate for the node that signs with its current key. A new TLS key in the
-// request replaces the old one.
+// request replaces the old one, which peers accept for another day.
 func (c *Center) Renew(ctx context.Context, req Signed) (*Reply, error) {
 	var reply Reply
 	err := c.signedChange(ctx, req, domainRenew, func(s *State, n NodeRecord) error {
@@ -147,8 +147,14 @@ func (c *Center) Renew(ctx context.Context, req Signed) (*Reply, error) {
 		if _, gone := s.Revoked[pki.KeyID(csr.PublicKey)]; gone {
 			return errs.E(errs.Denied, "directory.key_revoked", nil)
 		}
+		old := n.TLSKeyID
 		if err := c.certify(&n, csr, n.LinkURL); err != nil {
 			return err
+		}
+		if n.TLSKeyID != old {
+			n.OldTLSKeyIDs = slices.DeleteFunc(append(slices.Clone(n.OldTLSKeyIDs), old), func(id string) bool { return id == n.TLSKeyID })
+			n.TLSChangedAt = c.now()
+			s.Events = append(s.Events, Event{Name: "directory.key.changed", Actor: n.ID, Object: n.ID})
 		}
 		n.LastSeen = c.now()
 		s.Nodes[n.ID] = n
@@ -202,6 +208,11 @@ func (c *Center) signedChange(ctx context.Context, req Signed, domain string, f 
 		pub, err := n.currentKey(c.now(), s.Revoked)
 		if err != nil {
 			return err
+		}
+		for _, sig := range req.Signatures { // while one key follows another the old one is as good
+			if other, err := n.validKey(sig.KeyID, c.now(), s.Revoked); err == nil {
+				pub = other
+			}
 		}
 		var any json.RawMessage
 		if err := req.open(&any, domain, pub); err != nil {

@@ -244,8 +244,8 @@ func (f *Follower) refresh(ctx context.Context) (err error) {
 	}
 	f.mu.RUnlock()
 	poll := ""
-	if f.opt.NodeID != "" && f.opt.Signing != nil {
-		if poll, err = NewPoll(f.opt.NodeID, f.opt.Signing, f.opt.Now()); err != nil {
+	if signing := f.signing(); f.opt.NodeID != "" && signing != nil {
+		if poll, err = NewPoll(f.opt.NodeID, signing, f.opt.Now()); err != nil {
 			return err
 		}
 	}

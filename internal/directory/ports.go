@@ -29,6 +29,8 @@ type CenterAPI interface {
 	// is pending while an operator has to decide.
 	Join(ctx context.Context, req Signed) (*Reply, error)
 	Renew(ctx context.Context, req Signed) (*Reply, error)
+	// ChangeKey announces a node's next signing key and returns the new document.
+	ChangeKey(ctx context.Context, req Signed) (envelope []byte, err error)
 	// Publish replaces a node's services and returns the new document.
 	Publish(ctx context.Context, req Signed) (envelope []byte, err error)
 }

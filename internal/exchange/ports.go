@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"crypto"
+	"slices"
 	"time"
 
 	"truc/internal/orgcode"
@@ -31,8 +32,15 @@ type Peer struct {
 	URL string
 	// TLSKeyID is the id of its channel key, Certificate the hex SHA-256 of its certificate.
 	TLSKeyID, Certificate string
+	// OldTLSKeyIDs are channel keys it may still show while a change of key spreads.
+	OldTLSKeyIDs []string
 	// Maintenance is a notice; a peer in maintenance is asked only when there is no other.
 	Maintenance string
+}
+
+// AcceptsTLS reports whether a channel key is the peer's.
+func (p Peer) AcceptsTLS(keyID string) bool {
+	return keyID != "" && (p.TLSKeyID == keyID || slices.Contains(p.OldTLSKeyIDs, keyID))
 }
 
 // Key is a signing key of a node.

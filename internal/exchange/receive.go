@@ -122,7 +122,7 @@ func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem)
 		return signed{}, x.fault(atProvider, "global_conf_outdated", nil)
 	}
 	hosts := s.opt.Directory.Hosts(client)
-	i := slices.IndexFunc(hosts, func(p Peer) bool { return p.TLSKeyID == req.PeerKeyID })
+	i := slices.IndexFunc(hosts, func(p Peer) bool { return p.AcceptsTLS(req.PeerKeyID) })
 	if i < 0 || req.PeerKeyID == "" {
 		return signed{}, x.fault(atProvider, "ssl_authentication_failed", fmt.Errorf("the channel's key does not belong to a node of %s", client))
 	}

@@ -5,6 +5,7 @@
 package directoryapi
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -43,7 +44,8 @@ func (a *API) Mount(m *web.Mux) {
 	m.HandleAPI("GET /directory/v1/document", a.limit(a.document))
 	m.HandleAPI("POST /directory/v1/join", a.limit(a.join))
 	m.HandleAPI("POST /directory/v1/renew", a.limit(a.renew))
-	m.HandleAPI("POST /directory/v1/services", a.limit(a.services))
+	m.HandleAPI("POST /directory/v1/services", a.limit(a.signed(a.Center.Publish)))
+	m.HandleAPI("POST /directory/v1/key", a.limit(a.signed(a.Center.ChangeKey)))
 	a.mountOperator(m)
 }
 
@@ -111,18 +113,21 @@ func writeReply(w http.ResponseWriter, reply *directory.Reply) error {
 	return err
 }
 
-func (a *API) services(w http.ResponseWriter, r *http.Request) error {
-	req, err := readSigned(w, r)
-	if err != nil {
+// signed handles a request that is answered with the new document.
+func (a *API) signed(do func(context.Context, directory.Signed) ([]byte, error)) web.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		req, err := readSigned(w, r)
+		if err != nil {
+			return err
+		}
+		env, err := do(r.Context(), req)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, err = w.Write(env)
 		return err
 	}
-	env, err := a.Center.Publish(r.Context(), req)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, err = w.Write(env)
-	return err
 }
 
 func readSigned(w http.ResponseWriter, r *http.Request) (directory.Signed, error) {

@@ -72,6 +72,12 @@ func (c *Client) Publish(ctx context.Context, req directory.Signed) ([]byte, err
 	return a.body, err
 }
 
+// ChangeKey implements [directory.CenterAPI].
+func (c *Client) ChangeKey(ctx context.Context, req directory.Signed) ([]byte, error) {
+	a, err := c.do(ctx, http.MethodPost, "/directory/v1/key", req.Marshal(), nil)
+	return a.body, err
+}
+
 func (c *Client) reply(ctx context.Context, path string, req directory.Signed) (*directory.Reply, error) {
 	a, err := c.do(ctx, http.MethodPost, path, req.Marshal(), nil)
 	if err != nil {

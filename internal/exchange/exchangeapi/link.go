@@ -275,6 +275,21 @@ func (l *peerLink) askAgain() {
 	l.plain = false
 }
 
+// redialGrace is how long calls may go on over connections that were replaced.
+const redialGrace = 5 * time.Minute
+
+// Redial opens new connections for the next calls, because this node's own certificate has another key now. Calls that
+// are under way end on the old connections.
+func (c *Carrier) Redial() {
+	c.mu.Lock()
+	old := c.peers
+	c.peers = nil
+	c.mu.Unlock()
+	for _, l := range old {
+		time.AfterFunc(redialGrace, l.close)
+	}
+}
+
 func (l *peerLink) close() {
 	l.tr.CloseIdleConnections()
 	l.mu.Lock()
@@ -330,7 +345,7 @@ func (c *Carrier) peer(p exchange.Peer) *peerLink {
 	}
 	l = &peerLink{key: p.TLSKeyID, url: p.URL, dialing: make(chan struct{}, 1)}
 	l.settings = pki.Settings{Identity: c.Identity, Roots: c.Roots, Now: c.Now, Protocols: linkProtocols, Accept: func(leaf *x509.Certificate) error {
-		if pki.KeyID(leaf.PublicKey) != p.TLSKeyID {
+		if !p.AcceptsTLS(pki.KeyID(leaf.PublicKey)) {
 			return fmt.Errorf("the peer's key is not the one the directory lists for %s", p.ServerID)
 		}
 		return nil
