@@ -283,11 +283,12 @@ CREATE TABLE exchange_message (
 	request_size BIGINT NOT NULL,
 	response_size BIGINT NOT NULL,
 	activity TEXT NOT NULL,
-	dossier TEXT NOT NULL, grant_hash TEXT NOT NULL DEFAULT '', delegator TEXT NOT NULL DEFAULT '', service_delegator TEXT NOT NULL DEFAULT '',
+	dossier TEXT NOT NULL, grant_hash TEXT NOT NULL DEFAULT '', delegator TEXT NOT NULL DEFAULT '', service_delegator TEXT NOT NULL DEFAULT '', recorded BIGINT NOT NULL DEFAULT 0, request_out BIGINT NOT NULL DEFAULT 0, response_in BIGINT NOT NULL DEFAULT 0, peer TEXT NOT NULL DEFAULT '', trace_id TEXT NOT NULL DEFAULT '', fault_id TEXT NOT NULL DEFAULT '',
 	UNIQUE (role, request_id)
 	);
 CREATE INDEX exchange_message_at ON exchange_message (at);
 CREATE INDEX exchange_message_exchange ON exchange_message (exchange_id);
+CREATE INDEX exchange_message_recorded ON exchange_message (recorded);
 
 CREATE TABLE exchange_operator (
 	id TEXT PRIMARY KEY,

@@ -53,6 +53,7 @@ type Config struct {
 	Evidence  EvidenceConfig            `toml:"evidence"`
 	Timestamp TimestampConfig           `toml:"timestamp"`
 	Oversight OversightConfig           `toml:"oversight"`
+	Telemetry TelemetryConfig           `toml:"telemetry"`
 
 	joining bool // a node that is about to join has nothing to show for it yet
 }
@@ -350,6 +351,7 @@ func (c *Config) Check() []error {
 		bad("exchange.limits: %w", err)
 	}
 	faults = append(faults, c.checkEvidence()...)
+	faults = append(faults, c.Telemetry.check()...)
 	if c.Env == "production" {
 		faults = append(faults, c.checkProduction()...)
 	}

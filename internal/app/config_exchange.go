@@ -31,6 +31,8 @@ type ExchangeConfig struct {
 	// FetchHosts are hosts, "host" or "host:port", from which operators may fetch descriptions by http and at private
 	// addresses; default none: https and public addresses only.
 	FetchHosts []string `toml:"fetch_hosts"`
+	// RecordsDays is how many days back operational records are told; default 7.
+	RecordsDays int `toml:"records_days"`
 }
 
 // InboxConfig is a service that takes messages for a system behind the node (asynchronous delivery).

@@ -41,7 +41,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	n.exchange, err = exchange.New(exchange.Options{
 		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.currentKeys().Signing, Directory: directoryView{n.follower},
 		Carrier: carrier, Log: log, Store: store, Seal: seal, Zone: i18n.Zone, Now: n.now, Logger: n.log,
-		OneSignatureEach: n.cfg.Exchange.Signatures == "message",
+		Metrics: exchange.NewMetrics(n.metrics), Spans: n.spans, OneSignatureEach: n.cfg.Exchange.Signatures == "message",
 	})
 	if err != nil {
 		return err
@@ -62,6 +62,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	}
 	link := &exchangeapi.Link{Service: n.exchange, Logs: logs}
 	n.linkSrv = link.Server(pki.Settings{Identity: n.linkIdentity, Roots: n.linkRoots, Accept: n.acceptPeer, Now: n.now}, n.log) //nolint:contextcheck // a connection outlives the start
+	n.linkSrv.Handler = exchange.Arrivals(n.now, n.linkSrv.Handler)
 	if err := n.edgeKeys(ctx, store); err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
+	"time"
 
 	"truc/internal/errs"
 	"truc/internal/exchange"
@@ -21,7 +23,7 @@ func (n *Node) newManage() *manage.API {
 			if n.operators == nil {
 				return manage.Operator{}, errs.E(errs.Unauthenticated, "exchange.key_unknown", nil)
 			}
-			return exchangeapi.AuthenticateOperator(n.operators)(ctx, secret)
+			return exchangeapi.AuthenticateOperator(n.operators, n.programs)(ctx, secret)
 		},
 	}
 }
@@ -29,7 +31,7 @@ func (n *Node) newManage() *manage.API {
 // startManage makes the keys of operators that the configuration names, each once, and declares what the exchange
 // itself offers.
 func (n *Node) startManage(ctx context.Context, store *exchangestore.Store) error {
-	n.operators = &exchange.Operators{Store: store, Now: n.now}
+	n.operators, n.programs = &exchange.Operators{Store: store, Now: n.now}, store
 	for _, o := range n.cfg.Exchange.Operators {
 		err := writeOnce(o.File, func() (string, error) {
 			if err := n.act(ctx, "system", "exchange.operator.create", o.Label); err != nil {
@@ -43,9 +45,11 @@ func (n *Node) startManage(ctx context.Context, store *exchangestore.Store) erro
 		}
 	}
 	operations := &exchangeapi.Manage{Service: n.exchange, Store: store, Keys: store, Operators: n.operators, Now: n.now}
-	if err := operations.Declare(n.manage); err != nil {
+	records := &exchangeapi.ManageRecords{Service: n.exchange, Kept: time.Duration(n.cfg.Exchange.RecordsDays) * 24 * time.Hour}
+	if err := errors.Join(operations.Declare(n.manage), records.Declare(n.manage)); err != nil {
 		return err
 	}
+	n.measureExchange() //nolint:contextcheck // what it registers runs whenever the figures are read
 	pages := &exchangepage.OperatorPages{Operators: n.operators, Audit: n.act, Renderer: n.renderer}
 	return pages.Mount(n.mux)
 }

@@ -35,6 +35,7 @@ import (
 	"truc/internal/outbox"
 	"truc/internal/services"
 	"truc/internal/storage"
+	"truc/internal/telemetry"
 	"truc/internal/translog"
 	"truc/internal/web"
 	"truc/internal/web/manage"
@@ -74,6 +75,9 @@ type Node struct {
 	// manage is the management interface: modules declare their operations in it while they start.
 	manage    *manage.API
 	operators *exchange.Operators
+	programs  exchange.KeyStore
+	metrics   *telemetry.Registry
+	spans     *telemetry.Exporter
 	libraries *services.Library
 
 	// formAction are origins our forms may lead to by redirect; bypass are server-to-server endpoints.
@@ -180,6 +184,7 @@ func (n *Node) startPlatform(ctx context.Context, _ Options) (err error) {
 	})
 	n.mux = web.NewMux(web.Options{Log: n.log, Renderer: n.renderer, Lang: n.messages})
 	n.manage = n.newManage()
+	n.startTelemetry()
 	n.mux.Mount("GET /assets/", assets)
 	n.mux.Mount("GET /favicon.ico", http.HandlerFunc(assets.Favicon))
 	n.mux.HandleAPI("GET /healthz", func(w http.ResponseWriter, _ *http.Request) error {
@@ -311,7 +316,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		HTTPS: len(n.cfg.Web.URL) > 6 && n.cfg.Web.URL[:6] == "https:",
 	})
 	if n.edge != nil { // outside of every router: what was signed must be what is called
-		handler = (&exchangeapi.Async{Edge: n.edge, Messages: n.delivery}).Wrap(n.edge.Wrap(handler))
+		handler = exchange.Arrivals(n.now, (&exchangeapi.Async{Edge: n.edge, Messages: n.delivery}).Wrap(n.edge.Wrap(handler)))
 	}
 	var wg sync.WaitGroup
 	run := func(name string, f func(context.Context) error) {

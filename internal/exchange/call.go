@@ -18,6 +18,7 @@ import (
 	"truc/internal/errs"
 	"truc/internal/exchange/agreement"
 	"truc/internal/orgcode"
+	"truc/internal/telemetry"
 )
 
 const defaultTimeout = 30 * time.Second
@@ -59,6 +60,7 @@ type exchangeState struct {
 	// path is the decoded service path, permit the grant under which a request was let in, if any.
 	path   string
 	permit *agreement.Permit
+	obs    observation
 }
 
 func (x *exchangeState) fault(prefix, code string, cause error, args ...any) *Fault {
@@ -70,14 +72,15 @@ func (x *exchangeState) fault(prefix, code string, cause error, args ...any) *Fa
 func (s *Service) Call(ctx context.Context, c Call) (*Answer, error) {
 	x := &exchangeState{s: s, role: RoleConsumer, faultID: NewUUID(), started: s.now()}
 	x.msg = Message{Role: RoleConsumer, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1}
+	x.begin(ctx, c.Header)
 	ans, f := x.call(ctx, c)
-	x.msg.Duration = s.now().Sub(x.started)
 	if f != nil {
 		x.msg.Outcome = f.Type
 		s.opt.Logger.WarnContext(ctx, "exchange failed", slog.String("fault", f.Type), slog.String("fault_id", f.ID), slog.String("hop", f.Hop),
 			slog.String("service", x.msg.Service), slog.String("client", x.msg.Client), slog.String("cause", f.err.Error()))
 	}
-	if x.logged {
+	x.end(f)
+	if x.logged || x.msg.RequestID != "" { // what never left is shown to the administrator all the same
 		s.index.put(x.msg)
 	}
 	if f != nil {
@@ -165,18 +168,24 @@ func (x *exchangeState) attempt(ctx context.Context, req *WireRequest, peer Peer
 	x.peer = peer
 	req.TargetURI = strings.TrimSuffix(peer.URL, "/") + req.TargetURI
 	req.PeerKeyID = ""
+	x.msg.Peer = peer.ServerID
 	shares, unreachable := s.prepareWay(ctx, x.peer)
+	x.lap(phaseEdge)
 	sig, err := sigMessage{req: req, header: req.Header}.sign(req.Body, s.signer.Load(), shares, s.now())
 	if err != nil {
 		return nil, x.fault(atConsumer, "cannot_sign", err)
 	}
 	x.reqSig = ":" + sig.text + ":"
+	x.lap(phaseSign)
 	if f := x.logRequest(ctx, req, sig, false); f != nil {
 		return nil, f
 	}
+	x.lap(phaseLog)
+	ctx = telemetry.WithTrace(ctx, x.sending(req.Header))
 	resp, err := (*WireResponse)(nil), unreachable
 	if err == nil { // an attempt that failed before anything was sent is evidence too
 		resp, err = s.carry(ctx, peer, req)
+		x.arrived(phaseLink)
 	}
 	if err != nil {
 		code := "network_error"
@@ -253,6 +262,7 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 		x.logFailure(ctx, f)
 		return nil, f
 	}
+	x.lap(phaseVerify)
 	outcome := "ok"
 	typ := resp.Header.Get(HeaderError)
 	if typ != "" {
@@ -261,6 +271,7 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 	if f := x.logResponse(ctx, resp, sig, outcome, true); f != nil {
 		return nil, f
 	}
+	x.lap(phaseLog)
 	if typ != "" {
 		f := parseFault(typ, resp.Body, x.peer.ServerID)
 		f.RetryAfter = retryAfterOf(resp.Header)

@@ -42,6 +42,8 @@ type Entry struct {
 	// User is the sealed X-Road-UserId; the signature base holds a mark in its place.
 	User   string `json:"user"`
 	Status int    `json:"status"`
+	// TraceID is the W3C trace's id in hex; the field that carries it is not signed, because it changes on the way.
+	TraceID string `json:"trace_id"`
 	// Outcome is "ok" or the type of a fault.
 	Outcome string `json:"outcome"`
 	// At is Unix microseconds by the logging node's clock, Created Unix seconds by the signer's.
@@ -113,6 +115,7 @@ func (e *Entry) append(b []byte) ([]byte, error) {
 		{name: "signature", text: e.Signature},
 		{name: "size", number: e.Size, isNumber: true},
 		{name: "status", number: int64(e.Status), isNumber: true},
+		{name: "trace_id", text: e.TraceID},
 		{name: "user", text: e.User},
 		{name: "v", number: int64(e.V), isNumber: true},
 	} {

@@ -29,7 +29,7 @@ func (x *exchangeState) logRequest(ctx context.Context, req *WireRequest, sig si
 		Client: x.msg.Client, Service: x.msg.Service, Method: x.msg.Method, Path: path, Activity: activity, Basis: basis, Dossier: x.msg.Dossier,
 		Grant: x.msg.Grant, Delegator: x.msg.Delegator, ServiceDelegator: x.msg.ServiceDelegator,
 		Outcome: "ok", At: micros(x.s.now()), Size: int64(len(req.Body)), RequestDigest: req.Header.Get("Content-Digest"),
-		Directory: x.s.opt.Directory.State().Version,
+		Directory: x.s.opt.Directory.State().Version, TraceID: x.msg.TraceID,
 	}
 	if err := x.entry.put(sig, x.s.seal, salt); err != nil {
 		return x.loggingFailed(err)
@@ -259,6 +259,7 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 				ExchangeID: e.ExchangeID, RequestID: e.RequestID, Role: e.Role, Client: e.Client, Service: e.Service, Method: e.Method,
 				Path: indexPath(e.Path), Outcome: e.Outcome, At: at, RequestIndex: -1, ResponseIndex: -1, Activity: e.Activity, Dossier: e.Dossier,
 				Grant: e.Grant, Delegator: e.Delegator, ServiceDelegator: e.ServiceDelegator,
+				Recorded: at, Peer: e.Peer, TraceID: e.TraceID,
 			}
 			n = len(rows)
 			rows, open[key] = append(rows, m), n
@@ -267,7 +268,7 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 			rows[n].RequestIndex, rows[n].RequestSize = i, e.Size
 		} else {
 			rows[n].ResponseIndex, rows[n].ResponseSize, rows[n].Status, rows[n].Outcome = i, e.Size, e.Status, e.Outcome
-			rows[n].Duration = at.Sub(rows[n].At)
+			rows[n].Duration, rows[n].Recorded = at.Sub(rows[n].At), at
 		}
 	}
 	ids, err := s.opt.Store.RequestIDs(ctx, since)

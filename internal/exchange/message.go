@@ -138,6 +138,18 @@ type Message struct {
 	// Grant is the hash of the grant. Delegator is the member on whose behalf the call was made, ServiceDelegator the one
 	// for whom the provider runs the service.
 	Grant, Delegator, ServiceDelegator string
+	// Recorded is when the exchange was over and its row was made.
+	Recorded time.Time
+	// RequestOut and ResponseIn are when the request left for the peer (consumer) or the service (provider), and when
+	// its answer was there; zero when it never came so far. At is the request's arrival, and At plus Duration when the
+	// answer left: the four times of X-Road's operational records.
+	RequestOut, ResponseIn time.Time
+	// Peer is the other node's server id.
+	Peer string
+	// TraceID is the trace's id in hex.
+	TraceID string
+	// FaultID is the id of a fault, which the log line and the answer carry too.
+	FaultID string
 }
 
 // Role values of a [Message] and an [Entry].

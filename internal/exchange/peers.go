@@ -193,11 +193,13 @@ func (x *exchangeState) candidates(c Call) ([]Peer, *Fault) {
 func (x *exchangeState) again(f *Fault) {
 	s := x.s
 	failed := x.msg
-	failed.Outcome, failed.Duration = f.Type, s.now().Sub(x.started)
+	failed.Outcome, failed.FaultID, failed.Recorded = f.Type, f.ID, s.now()
+	failed.Duration = failed.Recorded.Sub(x.msg.At)
 	if x.logged {
 		s.index.put(failed)
 	}
 	x.logged, x.entry, x.peer = false, Entry{}, Peer{}
 	x.msg.RequestIndex, x.msg.ResponseIndex, x.msg.Status, x.msg.ResponseSize = -1, -1, 0, 0
+	x.msg.RequestOut, x.msg.ResponseIn = time.Time{}, time.Time{}
 	x.msg.RequestID = NewUUID()
 }

@@ -116,6 +116,14 @@ type Store interface {
 	Stats(ctx context.Context, since time.Time) ([]Count, error)
 	// Indexed returns one more than the highest log index any row names.
 	Indexed(ctx context.Context) (int64, error)
+	// Records passes on the rows that were recorded in a span of time, in that order, until f fails.
+	Records(ctx context.Context, q RecordSpan, f func(Message) error) error
+	// RecordAt returns when the row after n others of a span was recorded; ok is false when there are no more than n.
+	RecordAt(ctx context.Context, q RecordSpan, n int) (at time.Time, ok bool, err error)
+	// Hourly counts messages by hour and role since a time.
+	Hourly(ctx context.Context, since time.Time) ([]HourCount, error)
+	// Partners sums messages by peer since a time.
+	Partners(ctx context.Context, since time.Time) ([]PartnerCount, error)
 	// RequestIDs returns the request ids that the provider role accepted since a time.
 	RequestIDs(ctx context.Context, since time.Time) ([]string, error)
 	// CallsSince counts the requests that the provider role let in since a time, by consumer and service.
@@ -131,8 +139,13 @@ type Calls struct {
 // Filter narrows [Store.Recent]; zero fields do not narrow.
 type Filter struct {
 	Role, Client, Service string
-	// Faults keeps only rows whose outcome is not "ok".
-	Faults bool
+	// Faults keeps only rows whose outcome is not "ok"; Outcome only those of one outcome.
+	Faults  bool
+	Outcome string
+	// Peer is the other node, FaultID the id of a fault.
+	Peer, FaultID string
+	// Since keeps rows that arrived since then.
+	Since time.Time
 	// Before keeps rows with a smaller Seq, for paging.
 	Before int64
 	Limit  int
@@ -164,4 +177,29 @@ type APIKey struct {
 	CreatedAt time.Time
 	CreatedBy string
 	RevokedAt time.Time
+}
+
+// RecordSpan narrows [Store.Records]: recorded at From or later and before To. A Client keeps only the rows in which it
+// is the client or owns the service.
+type RecordSpan struct {
+	From, To time.Time
+	Client   string
+}
+
+// HourCount is the traffic of one hour in one role.
+type HourCount struct {
+	// Hour is its beginning.
+	Hour          time.Time
+	Role          string
+	Total, Faults int64
+}
+
+// PartnerCount is the traffic with one node.
+type PartnerCount struct {
+	Peer          string
+	Total, Faults int64
+	// LastOK and LastFault are when the last arrived; zero for none.
+	LastOK, LastFault time.Time
+	// Mean is the mean duration of those that went well.
+	Mean time.Duration
 }

@@ -17,6 +17,7 @@ import (
 
 	"truc/internal/orgcode"
 	"truc/internal/reqctx"
+	"truc/internal/telemetry"
 )
 
 // Receive handles a request that came over the link: verify, judge, log, call the service, log, sign. It always
@@ -27,11 +28,12 @@ func (s *Service) Receive(ctx context.Context, req *WireRequest) *WireResponse {
 		Role: RoleProvider, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1, Method: req.Method,
 		RequestSize: int64(len(req.Body)), ExchangeID: req.Header.Get(HeaderID), RequestID: req.Header.Get(HeaderRequestID),
 	}
+	x.begin(ctx, req.Header)
 	resp, f := x.receive(ctx, req)
 	if f != nil {
 		resp = x.refuse(ctx, req, f)
 	}
-	x.msg.Duration = s.now().Sub(x.started)
+	x.end(f)
 	if x.logged {
 		s.index.put(x.msg)
 	}
@@ -51,6 +53,8 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	if f != nil {
 		return nil, f
 	}
+	x.lap(phaseVerify)
+	x.msg.Peer = x.peer.ServerID
 	switch s.replay.add(x.msg.RequestID, s.now()) {
 	case replayNew:
 	case replaySeen:
@@ -63,6 +67,7 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	if f := x.logRequest(ctx, req, sig, true); f != nil {
 		return nil, f
 	}
+	x.lap(phaseLog)
 	h, f := x.authorise(req, target, client)
 	if f != nil {
 		return nil, f
@@ -211,8 +216,11 @@ func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target
 			hr.Header.Set(name, v)
 		}
 	}
+	hr = hr.WithContext(telemetry.WithTrace(ctx, x.sending(hr.Header)))
 	rec := newRecorder()
-	if err := x.serve(ctx, h, rec, hr); err != nil {
+	err = x.serve(ctx, h, rec, hr)
+	x.arrived(phaseBackend)
+	if err != nil {
 		return nil, x.fault(atProvider, "service_failed.internal_error", err, "service", t.Service.String())
 	}
 	if rec.failed != nil {
@@ -258,10 +266,12 @@ func (x *exchangeState) finish(ctx context.Context, req *WireRequest, resp *Wire
 	if err != nil {
 		return nil, x.fault(atProvider, "cannot_sign", err)
 	}
+	x.lap(phaseSign)
 	x.msg.Status, x.msg.ResponseSize, x.msg.Outcome = resp.Status, int64(len(resp.Body)), outcome
 	if f := x.logResponse(ctx, resp, sig, outcome, false); f != nil {
 		return nil, f
 	}
+	x.lap(phaseLog)
 	return resp, nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"truc/internal/exchange/agreement"
 	"truc/internal/orgcode"
+	"truc/internal/telemetry"
 )
 
 // Options are what a [Service] is made of. All fields are needed unless said otherwise.
@@ -46,21 +47,27 @@ type Options struct {
 	Now              func() time.Time
 	// Logger is where faults go that have no one to return to.
 	Logger *slog.Logger
+	// Metrics counts; figures that nobody reads when nil.
+	Metrics *Metrics
+	// Spans receives the spans of exchanges; nil records none.
+	Spans *telemetry.Exporter
 }
 
 // Service is a node's exchange: both roles. It is safe for concurrent use.
 type Service struct {
-	opt    Options
-	signer atomic.Pointer[signatory]
-	roots  rootMemory
-	writer *logWriter
-	member string
-	seal   sealer
-	replay *replaySet
-	index  indexQueue
-	names  atomic.Pointer[memberNames]
-	limits atomic.Pointer[limitSet]
-	usage  *limiter
+	opt     Options
+	signer  atomic.Pointer[signatory]
+	roots   rootMemory
+	writer  *logWriter
+	member  string
+	seal    sealer
+	replay  *replaySet
+	index   indexQueue
+	metrics *Metrics
+	health  healthTable
+	names   atomic.Pointer[memberNames]
+	limits  atomic.Pointer[limitSet]
+	usage   *limiter
 	// peers chooses among nodes, backends watches the services behind this one.
 	peers    peerTable
 	backends breakers
@@ -105,8 +112,11 @@ func New(opt Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opt.Metrics == nil {
+		opt.Metrics = NewMetrics(new(telemetry.Registry))
+	}
 	s := &Service{
-		opt: opt, member: opt.ServerID[:i], seal: seal, offers: map[string]offer{},
+		opt: opt, metrics: opt.Metrics, member: opt.ServerID[:i], seal: seal, offers: map[string]offer{},
 		replay: newReplaySet(2*freshness, maxReplay), rules: &ruleSet{}, usage: newLimiter(opt.Zone, maxLimited), writer: newLogWriter(opt.Log),
 	}
 	s.signer.Store(signer)

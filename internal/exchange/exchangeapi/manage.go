@@ -249,10 +249,18 @@ func (m *Manage) messages(ctx context.Context, in messageQuery) (manage.List[mes
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// AuthenticateOperator meets [manage.API] with the keys of operators.
-func AuthenticateOperator(ops *exchange.Operators) func(ctx context.Context, secret string) (manage.Operator, error) {
+// AuthenticateOperator meets [manage.API] with the keys of operators, and with those of programs, which may ask for what
+// concerns their own subsystem.
+func AuthenticateOperator(ops *exchange.Operators, programs exchange.KeyStore) func(ctx context.Context, secret string) (manage.Operator, error) {
 	return func(ctx context.Context, secret string) (manage.Operator, error) {
 		k, err := ops.Find(ctx, secret)
+		if errs.Is(err, errs.Unauthenticated) {
+			if p, perr := programs.KeyByHash(ctx, HashKey(secret)); perr == nil {
+				return manage.Operator{ID: "program-" + p.ID, Label: p.Label, Roles: []manage.Role{manage.Program}, Subsystem: p.Subsystem}, nil
+			} else if !errs.Is(perr, errs.NotFound) {
+				return manage.Operator{}, perr
+			}
+		}
 		if err != nil {
 			return manage.Operator{}, err
 		}

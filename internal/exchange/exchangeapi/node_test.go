@@ -27,6 +27,7 @@ import (
 	"truc/internal/pki"
 	"truc/internal/storage"
 	"truc/internal/storage/storagetest"
+	"truc/internal/telemetry"
 	"truc/internal/translog"
 )
 
@@ -128,7 +129,10 @@ type testNode struct {
 	keyID   string
 	link    *Link
 	stop    func()
-	srv     *http.Server
+	// registry holds the figures; ahead is how far this node's clock runs ahead, in nanoseconds.
+	registry *telemetry.Registry
+	ahead    atomic.Int64
+	srv      *http.Server
 	// conns counts connections that were opened to this node.
 	conns atomic.Int64
 }
@@ -238,11 +242,11 @@ func (n *testNet) startWith(t *testing.T, id string, subs []string, db *storage.
 	identity := func() *tls.Certificate { return pki.TLSCertificate(tlsKey, cert) }
 	roots := func() *x509.CertPool { return n.ca.Pool() }
 	carrier := &Carrier{Identity: identity, Roots: roots}
-	node := &testNode{id: id, log: lg, failing: &failingLog{Log: lg}, store: &exchangestore.Store{DB: db}, carrier: &tamper{next: carrier}, keyID: pki.KeyID(pub)}
+	node := &testNode{registry: new(telemetry.Registry), id: id, log: lg, failing: &failingLog{Log: lg}, store: &exchangestore.Store{DB: db}, carrier: &tamper{next: carrier}, keyID: pki.KeyID(pub)}
 	node.options = exchange.Options{
 		ServerID: id, Subsystems: subs, Signing: signKey, Directory: n, Carrier: node.carrier, Log: node.failing, Store: node.store,
-		Seal: bytes.Repeat([]byte{7}, 32), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-		RequireGrant: required,
+		Seal: bytes.Repeat([]byte{7}, 32), Now: func() time.Time { return time.Now().Add(time.Duration(node.ahead.Load())) }, Logger: slog.New(slog.DiscardHandler),
+		Metrics: exchange.NewMetrics(node.registry), RequireGrant: required,
 	}
 	node.Service, err = exchange.New(node.options)
 	must(err)

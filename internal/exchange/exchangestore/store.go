@@ -28,7 +28,8 @@ type Store struct {
 }
 
 const columns = `seq, role, request_id, exchange_id, client, service, method, path, status, outcome, at, duration,
-	request_index, response_index, request_size, response_size, activity, dossier, grant_hash, delegator, service_delegator`
+	request_index, response_index, request_size, response_size, activity, dossier, grant_hash, delegator, service_delegator,
+	recorded, request_out, response_in, peer, trace_id, fault_id`
 
 // Record implements [exchange.Store]. A row that was rebuilt from half an exchange is completed, never emptied.
 func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
@@ -65,15 +66,16 @@ func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
 
 func appendRow(args []any, m *exchange.Message) []any {
 	return append(args, m.Role, m.RequestID, m.ExchangeID, m.Client, m.Service, m.Method, m.Path, int64(m.Status), m.Outcome, storage.Micros(m.At),
-		m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier, m.Grant, m.Delegator, m.ServiceDelegator)
+		m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier, m.Grant, m.Delegator, m.ServiceDelegator,
+		storage.Micros(m.Recorded), storage.Micros(m.RequestOut), storage.Micros(m.ResponseIn), m.Peer, m.TraceID, m.FaultID)
 }
 
-const insertBinds = 20
+const insertBinds = 26
 
 // chunk is how many rows go into the next statement: a few fixed numbers, so that there are few texts, and one alone when
 // two of them are the same row, which PostgreSQL refuses to write twice in one statement.
 func chunk(ms []exchange.Message) int {
-	for _, n := range []int{16, 4} {
+	for _, n := range []int{12, 4} {
 		if len(ms) < n {
 			continue
 		}
@@ -93,7 +95,7 @@ func insertText(n int) string {
 	var b strings.Builder
 	b.WriteString(`INSERT INTO exchange_message (role, request_id, exchange_id, client, service, method, path, status, outcome, at,
 		duration, request_index, response_index, request_size, response_size, activity, dossier, grant_hash, delegator,
-		service_delegator) VALUES `)
+		service_delegator, recorded, request_out, response_in, peer, trace_id, fault_id) VALUES `)
 	for i := range n * insertBinds {
 		switch {
 		case i == 0:
@@ -107,7 +109,7 @@ func insertText(n int) string {
 		b.WriteString(strconv.Itoa(i + 1))
 	}
 	b.WriteString(`) ON CONFLICT (role, request_id) DO UPDATE SET status = excluded.status, outcome = excluded.outcome, duration = excluded.duration,
-		response_index = excluded.response_index, response_size = excluded.response_size
+		response_index = excluded.response_index, response_size = excluded.response_size, recorded = excluded.recorded
 		WHERE exchange_message.response_index < excluded.response_index`)
 	return b.String()
 }
@@ -131,6 +133,18 @@ func (s *Store) Recent(ctx context.Context, f exchange.Filter) ([]exchange.Messa
 	}
 	if f.Faults {
 		add("outcome <> $%d", "ok")
+	}
+	if f.Outcome != "" {
+		add("outcome = $%d", f.Outcome)
+	}
+	if f.Peer != "" {
+		add("peer = $%d", f.Peer)
+	}
+	if f.FaultID != "" {
+		add("fault_id = $%d", f.FaultID)
+	}
+	if !f.Since.IsZero() {
+		add("at >= $%d", storage.Micros(f.Since))
 	}
 	if f.Before > 0 {
 		add("seq < $%d", f.Before)
@@ -159,17 +173,24 @@ func (s *Store) list(ctx context.Context, query string, args ...any) ([]exchange
 	defer rows.Close()
 	var out []exchange.Message
 	for rows.Next() {
-		var m exchange.Message
-		var status, at, duration int64
-		if err := rows.Scan(&m.Seq, &m.Role, &m.RequestID, &m.ExchangeID, &m.Client, &m.Service, &m.Method, &m.Path, &status, &m.Outcome, &at, &duration,
-			&m.RequestIndex, &m.ResponseIndex, &m.RequestSize, &m.ResponseSize, &m.Activity, &m.Dossier,
-			&m.Grant, &m.Delegator, &m.ServiceDelegator); err != nil {
+		m, err := scanMessage(rows.Scan)
+		if err != nil {
 			return nil, err
 		}
-		m.Status, m.At, m.Duration = int(status), storage.Time(at), time.Duration(duration)*time.Microsecond
 		out = append(out, m)
 	}
 	return out, rows.Err()
+}
+
+// scanMessage reads the columns of a row.
+func scanMessage(scan func(...any) error) (m exchange.Message, err error) {
+	var status, at, duration, recorded, requestOut, responseIn int64
+	err = scan(&m.Seq, &m.Role, &m.RequestID, &m.ExchangeID, &m.Client, &m.Service, &m.Method, &m.Path, &status, &m.Outcome, &at, &duration,
+		&m.RequestIndex, &m.ResponseIndex, &m.RequestSize, &m.ResponseSize, &m.Activity, &m.Dossier,
+		&m.Grant, &m.Delegator, &m.ServiceDelegator, &recorded, &requestOut, &responseIn, &m.Peer, &m.TraceID, &m.FaultID)
+	m.Status, m.At, m.Duration = int(status), storage.Time(at), time.Duration(duration)*time.Microsecond
+	m.Recorded, m.RequestOut, m.ResponseIn = storage.Time(recorded), storage.Time(requestOut), storage.Time(responseIn)
+	return m, err
 }
 
 // Stats implements [exchange.Store].

@@ -33,7 +33,10 @@ const (
 	Observer Role = "observer"
 )
 
-// Roles lists all roles.
+// Program is the role of a program's key at the edge, which sees what concerns its own subsystem. No operator has it.
+const Program Role = "program"
+
+// Roles lists all roles of operators.
 func Roles() []Role { return []Role{Security, Registration, Service, System, Observer} }
 
 // Operator is who uses the interface.
@@ -42,6 +45,16 @@ type Operator struct {
 	ID    string
 	Label string
 	Roles []Role
+	// Subsystem is the one of a [Program].
+	Subsystem string
+}
+
+type operatorKey struct{}
+
+// OperatorOf returns who uses an operation, in its handler.
+func OperatorOf(ctx context.Context) Operator {
+	o, _ := ctx.Value(operatorKey{}).(Operator)
+	return o
 }
 
 // Actor is the operator's name in the audit log.
@@ -177,7 +190,7 @@ func (o *operation) check() error {
 		return errors.New("its input is no struct")
 	}
 	for _, r := range o.Roles {
-		if !slices.Contains(Roles(), r) {
+		if r != Program && !slices.Contains(Roles(), r) {
 			return fmt.Errorf("there is no role %q", r)
 		}
 	}
@@ -242,6 +255,7 @@ func (a *API) guard(o *operation) web.HandlerFunc {
 			roles[i] = string(role)
 		}
 		ctx := reqctx.WithPrincipal(r.Context(), reqctx.Principal{Kind: reqctx.System, ID: by.Actor(), Name: by.Label, Roles: roles})
+		ctx = context.WithValue(ctx, operatorKey{}, by)
 		w.Header().Set("Cache-Control", "no-store")
 		return o.run(w, r.WithContext(ctx), by)
 	}
