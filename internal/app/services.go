@@ -96,17 +96,10 @@ func (n *Node) startDesk(store *servicesstore.Store) error {
 	}
 	desk := &services.Desk{
 		Store: servicesstore.Desk{Store: store}, Library: n.libraries, Calendar: func() *calendar.Calendar { return n.calendar },
-		Exchange: courier{n}, Sign: signer, Audit: deskAudit{n.audit}, Messages: n.messages, Places: n.places, Now: n.now, Log: n.log,
+		Exchange: courier{n}, Post: post{n}, Sign: signer, Audit: deskAudit{n.audit}, Messages: n.messages, Places: n.places, Now: n.now, Log: n.log,
 		Agency: services.Office{Code: n.cfg.Member, Name: n.cfg.Name.In("vi"), Province: n.cfg.Unit}, Units: n.cfg.Desk.Units, Offers: n.cfg.Desk.Offers,
 		Registers: n.cfg.Desk.Registers, Portal: n.cfg.Desk.PortalService, PublicURL: n.cfg.Desk.PortalURL, Place: n.cfg.Desk.Place,
 		OfficerTitle: func(account string) string { return n.officer(account).Title },
-	}
-	n.relay.Handlers[services.TopicNotice] = func(ctx context.Context, m outbox.Message) error {
-		var notice services.Notice
-		if err := json.Unmarshal(m.Payload, &notice); err != nil {
-			return outbox.Permanent(err)
-		}
-		return desk.SendNotice(ctx, notice, m.ID)
 	}
 	n.relay.Handlers[services.TopicConfirmation] = func(ctx context.Context, m outbox.Message) error {
 		var id string
@@ -166,7 +159,7 @@ func (n *Node) apiMux() *web.Mux {
 
 func (n *Node) startPortal(store *servicesstore.Store) error {
 	portal := &services.Portal{
-		Store: servicesstore.Portal{Store: store}, Library: n.libraries, Exchange: courier{n}, Messages: n.messages, Places: n.places,
+		Store: servicesstore.Portal{Store: store}, Library: n.libraries, Exchange: courier{n}, Post: post{n}, Messages: n.messages, Places: n.places,
 		Calendar: func() *calendar.Calendar { return n.calendar }, Now: n.now, Log: n.log, Agencies: n.onestopAgencies,
 		Registers: n.cfg.Portal.Registers, PublicURL: n.cfg.Web.URL,
 	}
@@ -185,19 +178,8 @@ func (n *Node) startPortal(store *servicesstore.Store) error {
 		n.formAction = append(n.formAction, u.Scheme+"://"+u.Host)
 	}
 	n.bypass = append(n.bypass, "POST /payments/notice")
-	n.relay.Handlers[services.TopicSubmit] = func(ctx context.Context, m outbox.Message) error {
-		var id string
-		if err := json.Unmarshal(m.Payload, &id); err != nil {
-			return outbox.Permanent(err)
-		}
-		return portal.SendFiling(ctx, id)
-	}
-	n.relay.Handlers[services.TopicMessage] = func(ctx context.Context, m outbox.Message) error {
-		var msg services.Message
-		if err := json.Unmarshal(m.Payload, &msg); err != nil {
-			return outbox.Permanent(err)
-		}
-		return portal.SendMessage(ctx, msg)
+	for _, kind := range []string{services.KindSubmission, services.KindPaper} {
+		n.delivery.OnOutcome(kind, hearOutcome(portal, servicesstore.Portal{Store: store}))
 	}
 	api := n.apiMux()
 	(&servicesapi.Notices{Portal: portal}).Mount(api)

@@ -49,6 +49,9 @@ type Policy struct {
 	MaxAttempts int
 	// FirstPause is the first pause, doubled with each attempt; default half a second.
 	FirstPause time.Duration
+	// Shown says that staff see dead messages of this topic elsewhere, so that the log warns of one and does not call it a
+	// fault of this node.
+	Shown bool
 }
 
 func (r *Relay) init() { r.once.Do(func() { r.wake = make(chan struct{}, 1) }) }
@@ -366,7 +369,11 @@ func (r *Relay) perform(ctx context.Context, m Message) (aside, done bool) {
 		return false, true
 	}
 	if _, dead := errors.AsType[*permanent](err); !gone && (dead || r.exhausted(m)) {
-		r.Log.ErrorContext(ctx, "outbox put a message aside", slog.String("topic", m.Topic), slog.String("id", m.ID), slog.Int("attempts", m.Attempts), slog.Any("error", err))
+		level := slog.LevelError
+		if r.Policies[m.Topic].Shown {
+			level = slog.LevelWarn
+		}
+		r.Log.Log(ctx, level, "outbox put a message aside", slog.String("topic", m.Topic), slog.String("id", m.ID), slog.Int("attempts", m.Attempts), slog.Any("error", err))
 		_, _ = r.DB.ExecContext(save, `UPDATE outbox_message SET state = 'dead', last_error = $1 WHERE seq = $2`, err.Error(), m.Seq)
 		return true, false
 	}

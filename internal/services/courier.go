@@ -31,13 +31,3 @@ func sendJSON(ctx context.Context, ex Exchange, call ExchangeCall, in, out any) 
 	}
 	return nil
 }
-
-// permanentFault reports whether repeating a message cannot help: the other side has read it and will not have it.
-func permanentFault(err error) bool {
-	switch errs.KindOf(err) {
-	case errs.Invalid, errs.NotFound, errs.Conflict, errs.TooLarge:
-		return true
-	default:
-		return false
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ type Desk struct {
 	Library  *Library
 	Calendar func() *calendar.Calendar
 	Exchange Exchange
+	Post     Post
 	Sign     Signatures
 	Audit    Audit
 	Messages *i18n.Catalogue
@@ -48,11 +50,8 @@ type Desk struct {
 	OfficerTitle func(account string) string
 }
 
-// Topics of the outbox that the desk handles.
-const (
-	TopicNotice       = "services.notice"
-	TopicConfirmation = "services.confirmation"
-)
+// TopicConfirmation is the outbox topic of slips that the desk has to issue.
+const TopicConfirmation = "services.confirmation"
 
 // Catalogue lists what this agency offers.
 func (d *Desk) Catalogue() []CatalogueItem {
@@ -336,6 +335,18 @@ func rowOf(d *Dossier) Row {
 	}
 }
 
+// postNotice tells the portal. Notices of a dossier arrive in order; one that the portal refuses does not hold up the next.
+func (d *Desk) postNotice(ctx context.Context, tx DeskTx, id, dossier string, n Notice) error {
+	body, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return d.Post.Send(ctx, tx, PostMessage{
+		ID: id, From: "onestop", To: d.Portal, Path: "/", ContentType: "application/json", Body: body, Order: dossier, Skip: true, Life: filingLife,
+		Activity: "dossier-status", Basis: "Điều 15.1.g Nghị định 224/2026/NĐ-CP", Dossier: n.Number,
+	})
+}
+
 // record appends sealed events, replaces the projection and puts the notices and facts that follow from them into
 // the same transaction. dossier already holds the events.
 func (d *Desk) record(ctx context.Context, tx DeskTx, dossier *Dossier, proc *bundle.Procedure, oldVersion int64, events []Event) error {
@@ -347,7 +358,7 @@ func (d *Desk) record(ctx context.Context, tx DeskTx, dossier *Dossier, proc *bu
 			continue
 		}
 		n := d.notice(dossier, proc, e)
-		if err := tx.Enqueue(ctx, "notice:"+dossier.ID+":"+fmt.Sprint(e.Seq), TopicNotice, dossier.ID, n); err != nil {
+		if err := d.postNotice(ctx, tx, "notice:"+dossier.ID+":"+fmt.Sprint(e.Seq), dossier.ID, n); err != nil {
 			return err
 		}
 	}

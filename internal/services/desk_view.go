@@ -330,11 +330,3 @@ func (d *Desk) DocumentFor(ctx context.Context, filing, id string) (DocumentRef,
 	content, _, err := d.Store.Blob(ctx, ref.SHA256)
 	return ref, content, err
 }
-
-// SendNotice carries one notice to the portal; it is the outbox handler of [TopicNotice].
-func (d *Desk) SendNotice(ctx context.Context, n Notice, id string) error {
-	return sendJSON(ctx, d.Exchange, ExchangeCall{
-		From: "onestop", To: d.Portal, Method: "POST", Path: "/", ID: id, Activity: "dossier-status",
-		Basis: "Điều 15.1.g Nghị định 224/2026/NĐ-CP", Dossier: n.Number, Timeout: 20 * time.Second,
-	}, n, nil)
-}

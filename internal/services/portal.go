@@ -20,6 +20,7 @@ type Portal struct {
 	Store    PortalStore
 	Library  *Library
 	Exchange Exchange
+	Post     Post
 	Provider Provider
 	Messages *i18n.Catalogue
 	Places   *adminunits.Units
@@ -44,12 +45,6 @@ type AgencyService struct {
 	// Service is the identifier, such as "VN/GOV/H36/onestop/dossiers".
 	Service string
 }
-
-// Topics of the outbox that the portal handles.
-const (
-	TopicSubmit  = "services.submit"
-	TopicMessage = "services.message"
-)
 
 const portalSubsystem = "portal"
 

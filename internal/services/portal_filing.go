@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 
 	"truc/internal/errs"
 	"truc/internal/i18n"
-	"truc/internal/outbox"
 	"truc/internal/reqctx"
 	"truc/internal/services/bundle"
 )
@@ -238,36 +236,8 @@ func (p *Portal) send(ctx context.Context, id string, m Message, change func(*Fi
 		if err := tx.UpdateFiling(ctx, &f); err != nil {
 			return err
 		}
-		return tx.Enqueue(ctx, m.ID, TopicMessage, id, m)
+		return p.postMessage(ctx, tx, f, m)
 	})
-}
-
-// SendMessage carries a message to the agency; it is the outbox handler of [TopicMessage].
-func (p *Portal) SendMessage(ctx context.Context, m Message) (err error) {
-	defer errs.Wrap(&err, "send %s", m.Kind)
-	f, err := p.Store.Filing(ctx, m.FilingID)
-	if err != nil {
-		return err
-	}
-	if f.Sync != SyncDelivered {
-		return errs.E(errs.Unavailable, "services.filing.not_delivered", nil) // behind the filing, in order
-	}
-	service, err := p.serviceOf(f.Agency)
-	if err != nil {
-		return err
-	}
-	if err := p.sendPapers(ctx, service, f.ID, f.Owner, m.Papers); err != nil {
-		return err
-	}
-	err = sendJSON(ctx, p.Exchange, ExchangeCall{
-		From: portalSubsystem, To: service, Method: "POST", Path: "/messages", ID: m.ID, UserID: "VN" + f.Owner,
-		Activity: "submission", Basis: "Điều 15 Nghị định 224/2026/NĐ-CP", Dossier: orElse(f.Number, f.ID), Timeout: 20 * time.Second,
-	}, m, nil)
-	if err != nil && permanentFault(err) {
-		p.Log.WarnContext(ctx, "the agency refused a message for good", slog.String("kind", m.Kind), slog.Any("error", err))
-		return outbox.Permanent(err)
-	}
-	return err
 }
 
 func orElse(s, other string) string {

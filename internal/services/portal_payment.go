@@ -189,11 +189,11 @@ func (p *Portal) paid(ctx context.Context, tx PortalTx, pay Payment, res Payment
 		if err := tx.UpdateFiling(ctx, &f); err != nil {
 			return err
 		}
-		if err := tx.Enqueue(ctx, "submit:"+f.ID, TopicSubmit, f.ID, f.ID); err != nil {
+		if err := p.postFiling(ctx, tx, f); err != nil {
 			return err
 		}
 	}
-	return tx.Enqueue(ctx, "payment:"+pay.Reference, TopicMessage, f.ID, Message{
+	return p.postMessage(ctx, tx, f, Message{
 		ID: "payment:" + pay.Reference, FilingID: f.ID, Kind: "payment", At: p.Now(),
 		Payment: &PaymentFact{Reference: pay.Reference, Provider: p.Provider.Name(), Amount: pay.Amount, PaidAt: res.PaidAt},
 	})

@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"truc/internal/errs"
-	"truc/internal/outbox"
 	"truc/internal/reqctx"
 	"truc/internal/services/bundle"
 )
@@ -158,7 +156,7 @@ func (p *Portal) Check(ctx context.Context, who reqctx.Principal, id, lang strin
 	return c, nil
 }
 
-// Submit turns a draft into a filing and hands it to the outbox. The identifier of the draft is the idempotency key:
+// Submit turns a draft into a filing and posts it to the agency. The identifier of the draft is the idempotency key:
 // a second submission of the same draft returns the filing of the first.
 func (p *Portal) Submit(ctx context.Context, who reqctx.Principal, id string) (f Filing, err error) {
 	defer errs.Wrap(&err, "submit draft")
@@ -205,7 +203,7 @@ func (p *Portal) Submit(ctx context.Context, who reqctx.Principal, id string) (f
 		if f.Sync == SyncHeld {
 			return nil
 		}
-		return tx.Enqueue(ctx, "submit:"+id, TopicSubmit, id, id)
+		return p.postFiling(ctx, tx, f)
 	})
 	if errs.Is(err, errs.Conflict) {
 		return p.Filing(ctx, who, id)
@@ -238,85 +236,4 @@ func (p *Portal) serviceOf(agency string) (string, error) {
 		}
 	}
 	return "", errs.E(errs.Unavailable, "services.agency.unknown", nil, "agency", agency)
-}
-
-// SendFiling carries a filing to its agency: the papers first, then the submission that names them. It is the outbox
-// handler of [TopicSubmit]; every step may be repeated.
-func (p *Portal) SendFiling(ctx context.Context, id string) (err error) {
-	defer errs.Wrap(&err, "send filing")
-	f, err := p.Store.Filing(ctx, id)
-	if err != nil {
-		return err
-	}
-	if f.Sync == SyncDelivered {
-		return nil
-	}
-	service, err := p.serviceOf(f.Agency)
-	if err != nil {
-		return err
-	}
-	if err := p.sendPapers(ctx, service, f.ID, f.Owner, f.Submission.Papers); err != nil {
-		return err
-	}
-	var ack Ack
-	err = sendJSON(ctx, p.Exchange, ExchangeCall{
-		From: portalSubsystem, To: service, Method: "POST", Path: "/submissions", ID: "submit-" + f.ID, UserID: "VN" + f.Owner,
-		Activity: "submission", Basis: "Điều 15 Nghị định 224/2026/NĐ-CP", Dossier: f.ID, Timeout: 30 * time.Second,
-	}, f.Submission, &ack)
-	if err != nil {
-		if permanentFault(err) {
-			return outbox.Permanent(errors.Join(err, p.markRefused(ctx, id, err)))
-		}
-		return err
-	}
-	return p.Store.InTx(ctx, func(tx PortalTx) error {
-		f, err := tx.Filing(ctx, id)
-		if err != nil {
-			return err
-		}
-		f.Sync, f.Number, f.SyncError = SyncDelivered, ack.Number, ""
-		if f.LastSeq == 0 {
-			f.State = ack.State
-		}
-		if len(f.Summary.Docs) == 0 {
-			f.Summary.Docs = ack.Docs
-		}
-		f.Summary.Expected = ack.Expected
-		return tx.UpdateFiling(ctx, &f)
-	})
-}
-
-func (p *Portal) sendPapers(ctx context.Context, service, dossier, owner string, papers []PaperRef) error {
-	for _, paper := range papers {
-		if paper.SHA256 == "" {
-			continue
-		}
-		content, media, err := p.Store.Blob(ctx, paper.SHA256)
-		if err != nil {
-			return err
-		}
-		answer, err := p.Exchange.Call(ctx, ExchangeCall{
-			From: portalSubsystem, To: service, Method: "POST", Path: "/papers", ContentType: media, Body: content, UserID: "VN" + owner,
-			Activity: "submission", Basis: "Điều 15 Nghị định 224/2026/NĐ-CP", Dossier: dossier, Timeout: time.Minute,
-		})
-		if err != nil {
-			return err
-		}
-		if answer.Status/100 != 2 {
-			return answerError(answer)
-		}
-	}
-	return nil
-}
-
-func (p *Portal) markRefused(ctx context.Context, id string, cause error) error {
-	key, _ := errs.KeyOf(cause)
-	return p.Store.InTx(ctx, func(tx PortalTx) error {
-		f, err := tx.Filing(ctx, id)
-		if err != nil {
-			return err
-		}
-		f.Sync, f.SyncError = SyncRefused, key
-		return tx.UpdateFiling(ctx, &f)
-	})
 }

@@ -3,7 +3,6 @@ package services_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -21,6 +20,7 @@ import (
 	"truc/internal/reqctx"
 	"truc/internal/services"
 	"truc/internal/services/servicesstore"
+	"truc/internal/services/servicestest"
 	"truc/internal/storage"
 	"truc/internal/storage/storagetest"
 	"truc/lang"
@@ -130,11 +130,11 @@ func (g *gateway) says(ref string, amount int64, state services.PaymentState) ur
 
 type portalEnv struct {
 	*services.Portal
-	db    *storage.DB
-	far   *agencySide
-	bank  *gateway
-	relay *outbox.Relay
-	now   time.Time
+	db   *storage.DB
+	far  *agencySide
+	bank *gateway
+	post *servicestest.Post
+	now  time.Time
 }
 
 const (
@@ -187,29 +187,16 @@ func newPortal(t *testing.T, db *storage.DB) *portalEnv {
 	if err := env.Store.PutOffers(t.Context(), "H36", []services.Offer{{Procedure: proc.Code, Agency: "H36", Unit: "H36.14", UnitName: "Một cửa", VersionHash: proc.Hash, Mode: "full", SeenAt: env.now}}); err != nil {
 		t.Fatal(err)
 	}
-	env.relay = &outbox.Relay{DB: db, Now: clock, Log: slog.New(slog.DiscardHandler), Workers: 1, Handlers: map[string]outbox.Handler{
-		services.TopicSubmit: func(ctx context.Context, m outbox.Message) error {
-			var id string
-			return errors.Join(json.Unmarshal(m.Payload, &id), env.SendFiling(ctx, id))
-		},
-		services.TopicMessage: func(ctx context.Context, m outbox.Message) error {
-			var msg services.Message
-			if err := json.Unmarshal(m.Payload, &msg); err != nil {
-				return err
-			}
-			return env.SendMessage(ctx, msg)
-		},
-	}}
+	env.post = &servicestest.Post{DB: db, Now: clock, Exchange: env.far, Portal: env.Portal}
+	env.Portal.Post = env.post
 	return env
 }
 
 // deliver lets the outbox work off what is due.
 func (e *portalEnv) deliver(t *testing.T) {
 	t.Helper()
-	for range 4 {
-		if _, err := e.relay.Once(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	if err := e.post.Deliver(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -43,6 +43,38 @@ type ExchangeAnswer struct {
 	ID string
 }
 
+// Post brings messages to services of other agencies, at least once and in order. The exchange module meets this port.
+type Post interface {
+	// Send queues a message in the caller's transaction. The same id again does nothing, unless it says something else
+	// (errs.Conflict).
+	Send(ctx context.Context, tx Queue, m PostMessage) error
+}
+
+// PostMessage is one message. Messages with one order go one after the other.
+type PostMessage struct {
+	ID string
+	// From, To, Path, UserID and the purpose are those of an [ExchangeCall].
+	From, To, Path, ContentType string
+	Body                        []byte
+	Order                       string
+	// Skip lets those behind go on when this one was refused; without it they wait for an operator.
+	Skip bool
+	// Life is how long it may be on its way; zero is a week.
+	Life                             time.Duration
+	UserID, Activity, Basis, Dossier string
+	// Kind, when set, names who hears of the outcome; Ref is what it is about.
+	Kind, Ref string
+}
+
+// PostOutcome is what became of a message: an answer, or a refusal for good. Status 0 means that it did not arrive in time
+// or that an operator gave it up.
+type PostOutcome struct {
+	Kind, Ref   string
+	Status      int
+	ContentType string
+	Body        []byte
+}
+
 // Signatures signs results. The keys of officers and of the agency live behind it.
 type Signatures interface {
 	// SignResult adds the signature of the officer and then that of the agency, each with a time-stamp.

@@ -70,7 +70,7 @@ func (s *Service) Handlers() map[string]outbox.Handler {
 
 // Policies are how often the topics are tried: until a message expires.
 func Policies() map[string]outbox.Policy {
-	p := outbox.Policy{MaxAttempts: -1, FirstPause: time.Second}
+	p := outbox.Policy{MaxAttempts: -1, FirstPause: time.Second, Shown: true}
 	return map[string]outbox.Policy{TopicSend: p, TopicConfirm: p, TopicPush: p}
 }
 

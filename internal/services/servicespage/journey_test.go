@@ -52,7 +52,7 @@ func (s *site) file() string {
 	id := s.start()
 	s.fill(id)
 	s.post("/apply/"+id+"/check", "declaration", "true").to("/filings/" + id + "/done")
-	must(s.t, s.portal.SendFiling(s.t.Context(), id))
+	must(s.t, s.mail.Deliver(s.t.Context()))
 	return id
 }
 
@@ -126,7 +126,7 @@ func journey(t *testing.T, lang string) {
 	if wait.header.Get("Refresh") == "" || wait.attr("data-filing") != id || wait.attr("data-number") != "" {
 		t.Errorf("waiting page: refresh %q, filing %q, number %q", wait.header.Get("Refresh"), wait.attr("data-filing"), wait.attr("data-number"))
 	}
-	must(t, s.portal.SendFiling(t.Context(), id))
+	must(t, s.mail.Deliver(t.Context()))
 	got := s.get(done).ok().has("H36.14-20261120-0000001")
 	if got.header.Get("Refresh") != "" {
 		t.Error("the page still asks again")

@@ -27,6 +27,7 @@ import (
 	"truc/internal/reqctx"
 	"truc/internal/services"
 	"truc/internal/services/servicesstore"
+	"truc/internal/services/servicestest"
 	"truc/internal/storage"
 	"truc/internal/storage/storagetest"
 	"truc/internal/web"
@@ -47,6 +48,7 @@ type site struct {
 	portal  *services.Portal
 	ex      *fakeExchange
 	bank    *fakeBank
+	mail    *servicestest.Post
 	who     string // who is signed in
 	lang    string
 	cookies map[string]string
@@ -97,6 +99,8 @@ func newSite(t *testing.T, procedure ...string) *site {
 		},
 		PublicURL: "http://portal.test",
 	}
+	s.mail = &servicestest.Post{DB: db, Now: now, Exchange: s.ex, Portal: s.portal}
+	s.portal.Post = s.mail
 	must(t, s.portal.RefreshOffers(ctx))
 	renderer, err := ui.NewRenderer(ui.Options{Lang: messages, Site: ui.Site{Name: i18n.Text{"vi": "Cổng dịch vụ công", "en": "Public services"}, Phone: "18001096"}})
 	must(t, err)

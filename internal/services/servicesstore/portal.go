@@ -16,6 +16,9 @@ func (p Portal) InTx(ctx context.Context, f func(tx services.PortalTx) error) er
 	return p.inTx(ctx, func(t *tx) error { return f(portalTx{t}) })
 }
 
+// Within is the portal's part of a transaction that somebody else began.
+func (p Portal) Within(raw *storage.Tx) services.PortalTx { return portalTx{&tx{Tx: raw, s: p.Store}} }
+
 type portalTx struct{ *tx }
 
 // PutOffers implements [services.PortalStore]: the list replaces what the agency offered before.

@@ -80,6 +80,7 @@ func NewDesk(t testing.TB, db *storage.DB) *Env {
 	cal := calendar.Vietnam()
 	env.Desk = &services.Desk{
 		Store: servicesstore.Desk{Store: store}, Library: library, Calendar: func() *calendar.Calendar { return cal }, Exchange: env.Exchange,
+		Post: &Post{DB: db, Now: env.Clock.Now, Exchange: env.Exchange},
 		Sign: env.Signer, Audit: env.Audit, Messages: messages, Places: places, Now: env.Clock.Now, Log: slog.New(slog.DiscardHandler),
 		Agency: services.Office{Code: "H36", Name: "Uỷ ban nhân dân tỉnh Lâm Đồng", Province: "68"},
 		Units:  []services.Office{{Code: Unit, Name: UnitName, Province: "68"}, {Code: Other, Name: "Uỷ ban nhân dân xã Đạ Huoai", Province: "68"}},

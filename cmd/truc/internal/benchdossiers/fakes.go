@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"truc/internal/audit"
+	"truc/internal/exchange"
+	"truc/internal/exchange/delivery"
+	"truc/internal/orgcode"
 	"truc/internal/outbox"
 	"truc/internal/services"
 )
@@ -19,13 +22,13 @@ const (
 	civilService  = "VN/GOV/G15/civilstatus/event"
 )
 
-// exchange answers at once in place of the network: the register knows everybody, the portal takes every notice.
-type exchange struct {
+// network answers at once in place of the exchange: the register knows everybody, the portal takes every notice.
+type network struct {
 	calls, notices atomic.Int64
 }
 
 // Call implements [services.Exchange].
-func (x *exchange) Call(_ context.Context, c services.ExchangeCall) (services.ExchangeAnswer, error) {
+func (x *network) Call(_ context.Context, c services.ExchangeCall) (services.ExchangeAnswer, error) {
 	id := "bench-" + strconv.FormatInt(x.calls.Add(1), 10)
 	switch c.To {
 	case civilService:
@@ -37,11 +40,44 @@ func (x *exchange) Call(_ context.Context, c services.ExchangeCall) (services.Ex
 		}
 		b, err := json.Marshal(map[string]any{"records": []any{birthRecord(q.PersonalID)}})
 		return services.ExchangeAnswer{Status: http.StatusOK, ContentType: "application/json", Body: b, ID: id}, err
-	case portalService:
-		x.notices.Add(1)
-		return services.ExchangeAnswer{Status: http.StatusOK, ContentType: "application/json", Body: []byte(`{}`), ID: id}, nil
 	}
 	return services.ExchangeAnswer{}, errors.New("the benchmark offers no service " + c.To)
+}
+
+// portalSide takes every message at once, in place of the exchange and the portal behind it.
+type portalSide struct{ *network }
+
+// Call implements [delivery.Caller].
+func (x portalSide) Call(_ context.Context, c exchange.Call) (*exchange.Answer, error) {
+	if c.To.String() != portalService {
+		return nil, errors.New("the benchmark sends nothing to " + c.To.String())
+	}
+	x.notices.Add(1)
+	return &exchange.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{}`), ExchangeID: c.ID}, nil
+}
+
+// poster meets [services.Post] with the exchange's delivery, in the caller's transaction.
+type poster struct {
+	delivery *delivery.Service
+	now      func() time.Time
+}
+
+// Send implements [services.Post].
+func (p poster) Send(ctx context.Context, tx services.Queue, m services.PostMessage) error {
+	q, ok := tx.(outbox.Querier)
+	if !ok {
+		return errors.New("the transaction cannot hold a message")
+	}
+	to, err := orgcode.ParseService(m.To)
+	if err != nil {
+		return err
+	}
+	from := orgcode.Subsystem{Instance: to.Instance, Class: to.Class, Member: agency, Code: m.From}
+	_, err = p.delivery.Send(ctx, q, delivery.Message{
+		ID: m.ID, From: from, To: to, Path: m.Path, ContentType: m.ContentType, Body: m.Body, OrderKey: m.Order, Skip: m.Skip,
+		Expires: p.now().Add(m.Life), UserID: m.UserID, Activity: m.Activity, Basis: m.Basis, Dossier: m.Dossier,
+	})
+	return err
 }
 
 // birthRecord has the fields that the register delivers for an extract. Nobody has a number that begins with 099.

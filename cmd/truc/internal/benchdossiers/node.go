@@ -15,7 +15,10 @@ import (
 	"truc/internal/audit"
 	"truc/internal/audit/auditstore"
 	"truc/internal/calendar"
+	"truc/internal/exchange/delivery"
+	"truc/internal/exchange/deliverystore"
 	"truc/internal/i18n"
+	"truc/internal/orgcode"
 	"truc/internal/outbox"
 	"truc/internal/pki"
 	"truc/internal/services"
@@ -42,7 +45,8 @@ type node struct {
 	desk     *services.Desk
 	proc     *bundle.Procedure
 	relay    *outbox.Relay
-	exchange *exchange
+	exchange *network
+	delivery *delivery.Service
 	audit    *audit.Service
 	log      *translog.Log
 	logDir   string
@@ -58,7 +62,7 @@ func clock(real func() time.Time) func() time.Time {
 }
 
 func newNode(ctx context.Context, opt Options, dsn, dir string) (n *node, err error) {
-	n = &node{exchange: &exchange{}, tally: &tally{}, now: clock(opt.Now), logDir: filepath.Join(dir, "log")}
+	n = &node{exchange: &network{}, tally: &tally{}, now: clock(opt.Now), logDir: filepath.Join(dir, "log")}
 	if n.db, err = storage.Open(ctx, dsn, storage.Options{}); err != nil {
 		return nil, err
 	}
@@ -67,7 +71,7 @@ func newNode(ctx context.Context, opt Options, dsn, dir string) (n *node, err er
 			err = errors.Join(err, n.close(ctx))
 		}
 	}()
-	for module, fsys := range map[string]fs.FS{"outbox": outbox.Migrations, "audit": auditstore.Migrations, "services": servicesstore.Migrations} {
+	for module, fsys := range map[string]fs.FS{"outbox": outbox.Migrations, "audit": auditstore.Migrations, "delivery": deliverystore.Migrations, "services": servicesstore.Migrations} {
 		sub, err := fs.Sub(fsys, "migrations")
 		if err != nil {
 			return nil, err
@@ -77,6 +81,9 @@ func newNode(ctx context.Context, opt Options, dsn, dir string) (n *node, err er
 		}
 	}
 	n.relay = &outbox.Relay{DB: benchstore.Counted{DB: n.db, Writes: &n.tally.relay}, Now: n.now, Log: opt.Log}
+	n.delivery = &delivery.Service{
+		Store: &deliverystore.Store{DB: n.db}, Caller: portalSide{n.exchange}, Hosts: func(orgcode.Subsystem) bool { return true }, Wake: n.relay.Wake, Now: n.now, Log: opt.Log,
+	}
 	if err := n.startAudit(ctx, dir); err != nil {
 		return nil, err
 	}
@@ -136,7 +143,7 @@ func (n *node) startDesk(ctx context.Context, opt Options, dir string) error {
 	cal := calendar.Vietnam()
 	n.desk = &services.Desk{
 		Store: countedDesk{DeskStore: servicesstore.Desk{Store: store}, n: n.tally}, Library: library,
-		Calendar: func() *calendar.Calendar { return cal }, Exchange: n.exchange, Sign: signer, Audit: acts{n.audit},
+		Calendar: func() *calendar.Calendar { return cal }, Exchange: n.exchange, Post: poster{n.delivery, n.now}, Sign: signer, Audit: acts{n.audit},
 		Messages: messages, Places: places, Now: n.now, Log: opt.Log,
 		Agency:    services.Office{Code: agency, Name: "Ủy ban nhân dân tỉnh Lâm Đồng", Province: "68"},
 		Units:     []services.Office{{Code: unit, Name: "Ủy ban nhân dân phường Mẫu", Province: "68"}},
@@ -148,15 +155,8 @@ func (n *node) startDesk(ctx context.Context, opt Options, dir string) error {
 }
 
 func (n *node) handlers() map[string]outbox.Handler {
-	return map[string]outbox.Handler{
+	all := map[string]outbox.Handler{
 		audit.Topic: n.tally.counted(n.audit.Handler),
-		services.TopicNotice: n.tally.counted(func(ctx context.Context, m outbox.Message) error {
-			var notice services.Notice
-			if err := json.Unmarshal(m.Payload, &notice); err != nil {
-				return outbox.Permanent(err)
-			}
-			return n.desk.SendNotice(ctx, notice, m.ID)
-		}),
 		services.TopicConfirmation: n.tally.counted(func(ctx context.Context, m outbox.Message) error {
 			var id string
 			if err := json.Unmarshal(m.Payload, &id); err != nil {
@@ -165,6 +165,10 @@ func (n *node) handlers() map[string]outbox.Handler {
 			return n.desk.IssueConfirmation(ctx, id)
 		}),
 	}
+	for topic, h := range n.delivery.Handlers() {
+		all[topic] = n.tally.counted(h)
+	}
+	return all
 }
 
 func (n *node) close(ctx context.Context) (err error) {
