@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"truc/cmd/truc/internal/benchdossiers/benchstore"
+	"truc/cmd/truc/internal/host"
 )
 
 // Options say what to measure.
@@ -29,20 +30,11 @@ type Report struct {
 	Dossiers  int    `json:"dossiers"`
 	Workers   int    `json:"workers"`
 	// PaperBytes is the size of the paper that came with each filing.
-	PaperBytes int      `json:"paperBytes"`
-	Machine    Machine  `json:"machine"`
-	Real       []string `json:"real"`
-	NotReal    []string `json:"notReal"`
-	Engines    []Engine `json:"engines"`
-}
-
-// Machine is where it ran.
-type Machine struct {
-	OS   string `json:"os"`
-	Arch string `json:"arch"`
-	CPUs int    `json:"cpus"`
-	CPU  string `json:"cpu,omitempty"`
-	Go   string `json:"go"`
+	PaperBytes int          `json:"paperBytes"`
+	Machine    host.Machine `json:"machine"`
+	Real       []string     `json:"real"`
+	NotReal    []string     `json:"notReal"`
+	Engines    []Engine     `json:"engines"`
 }
 
 // Engine is what was found on one database engine.

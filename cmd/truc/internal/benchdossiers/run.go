@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"truc/cmd/truc/internal/benchdossiers/benchstore"
+	"truc/cmd/truc/internal/host"
 	"truc/internal/outbox"
 	"truc/internal/services"
 )
@@ -26,7 +26,7 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 	}
 	r := &Report{
 		Procedure: procedureCode, Dossiers: opt.N, Workers: opt.Workers, PaperBytes: opt.Paper,
-		Machine: Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), CPU: cpuName(), Go: runtime.Version()},
+		Machine: host.This(),
 		Real: []string{
 			"procedure bundle and rules", "desk and its store", "outbox and relay", "audit entries in the transparency log",
 			"printed slips and result", "two signatures with time-stamps, verified",
@@ -88,7 +88,7 @@ func measure(ctx context.Context, opt Options, dsn, dir string) (e *Engine, err 
 		return nil, err
 	}
 	e.DatabaseBytesPerDossier = float64(after-size) / float64(opt.N)
-	logged, err := folderSize(n.logDir)
+	logged, err := host.FolderSize(n.logDir)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +105,8 @@ func measure(ctx context.Context, opt Options, dsn, dir string) (e *Engine, err 
 // run drives the dossiers with the relay beside them, as in a node, and waits for the outbox.
 func (n *node) run(ctx context.Context, opt Options, e *Engine) error {
 	runtime.GC()
-	resetPeak()
-	cpu, start := cpuTime(), opt.Now()
+	host.ResetPeak()
+	cpu, start := host.CPUTime(), opt.Now()
 	relayCtx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = n.relay.Run(relayCtx) }) // it returns nil when it is told to stop
@@ -123,8 +123,8 @@ func (n *node) run(ctx context.Context, opt Options, e *Engine) error {
 	}
 	e.DrainSeconds = total - e.ActionsSeconds
 	e.DossiersPerSecond = float64(opt.N) / total
-	e.CPUMsPerDossier = float64((cpuTime() - cpu).Microseconds()) / 1000 / float64(opt.N)
-	e.PeakRSSBytes = peakRSS()
+	e.CPUMsPerDossier = float64((host.CPUTime() - cpu).Microseconds()) / 1000 / float64(opt.N)
+	e.PeakRSSBytes = host.PeakRSS()
 	for _, s := range steps {
 		e.Actions = append(e.Actions, action(s, took[s]))
 	}
@@ -299,18 +299,4 @@ func randomBytes(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // it never fails
 	return b
-}
-
-func folderSize(dir string) (n int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			n += info.Size()
-		}
-		return err
-	})
-	return n, err
 }

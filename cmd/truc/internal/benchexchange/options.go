@@ -3,6 +3,8 @@ package benchexchange
 import (
 	"io"
 	"time"
+
+	"truc/cmd/truc/internal/host"
 )
 
 // Options say what to measure.
@@ -32,7 +34,7 @@ type Options struct {
 
 // Report is what a run found. Programs read it as JSON: fields may be added, not changed.
 type Report struct {
-	Machine Machine `json:"machine"`
+	Machine host.Machine `json:"machine"`
 	// Seconds were measured for each pair at each level, in so many Rounds.
 	Seconds   float64  `json:"seconds"`
 	Rounds    int      `json:"rounds"`
@@ -44,15 +46,6 @@ type Report struct {
 	// LogBytesPerExchange and IndexBytesPerExchange are what one node keeps of an exchange.
 	LogBytesPerExchange   float64 `json:"log_bytes_per_exchange"`
 	IndexBytesPerExchange float64 `json:"index_bytes_per_exchange"`
-}
-
-// Machine is where it ran.
-type Machine struct {
-	OS   string `json:"os"`
-	Arch string `json:"arch"`
-	CPUs int    `json:"cpus"`
-	CPU  string `json:"cpu,omitempty"`
-	Go   string `json:"go"`
 }
 
 // Level is what was found with one number of clients. Figures are medians over the rounds.

@@ -21,6 +21,7 @@ import (
 	"runtime/pprof"
 	"time"
 
+	"truc/cmd/truc/internal/host"
 	"truc/internal/pki"
 )
 
@@ -120,7 +121,7 @@ func (p *running) report(ctx context.Context, stored bool) (r reply) {
 			r.Err = err.Error()
 		}
 	}
-	r.CPU, r.RSS, r.Files, r.Goroutines = cpuMicros(), residentBytes(), openFiles(), int64(runtime.NumGoroutine())
+	r.CPU, r.RSS, r.Files, r.Goroutines = host.CPUTime().Microseconds(), host.RSS(), host.OpenFiles(), int64(runtime.NumGoroutine())
 	if stored && p.count != nil {
 		if err := p.count(ctx, &r); err != nil {
 			r.Err = err.Error()

@@ -5,12 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
+	"truc/cmd/truc/internal/host"
 	"truc/internal/exchange/exchangeapi"
 )
 
@@ -31,7 +30,7 @@ func Run(ctx context.Context, opt Options) (r *Report, err error) {
 		}
 	}()
 	r = &Report{
-		Machine: Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), CPU: cpuName(), Go: runtime.Version()},
+		Machine: host.This(),
 		Seconds: opt.Duration.Seconds(), Rounds: opt.Rounds, BodyBytes: opt.Body,
 		Real: []string{
 			"r1 edge with an API key", "signatures by both nodes, verified by both", "mutual TLS 1.3",
@@ -142,9 +141,9 @@ func (b *bench) take(ctx context.Context, i int, cs []*client, d time.Duration) 
 	if err != nil {
 		return o, err
 	}
-	own := cpuMicros()
+	own := host.CPUTime().Microseconds()
 	o.turn = drive(ctx, cs, d, b.opt.Now)
-	o.client = cpuMicros() - own
+	o.client = host.CPUTime().Microseconds() - own
 	if err := ctx.Err(); err != nil {
 		return o, err
 	}
@@ -236,25 +235,11 @@ func (b *bench) stored(r *Report) error {
 		return nil
 	}
 	dir := filepath.Join(b.opt.Dir, roleConsumer)
-	log, err := weigh(dir, "log")
+	log, err := host.FolderSize(filepath.Join(dir, "log"))
 	if err != nil {
 		return err
 	}
-	all, err := weigh(dir, ".")
+	all, err := host.FolderSize(dir)
 	r.LogBytesPerExchange, r.IndexBytesPerExchange = float64(log)/sent, float64(all-log)/sent
 	return err
-}
-
-func weigh(root, sub string) (n int64, err error) {
-	err = filepath.WalkDir(filepath.Join(root, sub), func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			n += info.Size()
-		}
-		return err
-	})
-	return n, err
 }
