@@ -269,6 +269,9 @@ CREATE TABLE exchange_apikey (
 	created_at bigint NOT NULL,
 	created_by text NOT NULL,
 	revoked_at bigint NOT NULL,
+	kind text NOT NULL DEFAULT 'api_key'::text,
+	thumbprint text NOT NULL DEFAULT ''::text,
+	error_codes text NOT NULL DEFAULT ''::text,
 	CONSTRAINT exchange_apikey_hash_key UNIQUE (hash),
 	CONSTRAINT exchange_apikey_pkey PRIMARY KEY (id)
 );

@@ -239,7 +239,7 @@ CREATE TABLE exchange_apikey (
 	created_at BIGINT NOT NULL,
 	created_by TEXT NOT NULL,
 	revoked_at BIGINT NOT NULL
-	);
+	, kind TEXT NOT NULL DEFAULT 'api_key', thumbprint TEXT NOT NULL DEFAULT '', error_codes TEXT NOT NULL DEFAULT '');
 
 CREATE TABLE exchange_checkpoint (
 	origin TEXT NOT NULL,

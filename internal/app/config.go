@@ -42,6 +42,7 @@ type Config struct {
 
 	Web       WebConfig                 `toml:"web"`
 	Link      LinkConfig                `toml:"link"`
+	Edge      EdgeConfig                `toml:"edge"`
 	Directory DirectoryConfig           `toml:"directory"`
 	Exchange  ExchangeConfig            `toml:"exchange"`
 	Identity  IdentityConfig            `toml:"identity"`
@@ -312,6 +313,7 @@ func (c *Config) Check() []error {
 			bad("%s: %q is no address without a slash at the end", name, raw)
 		}
 	}
+	faults = append(faults, c.Edge.check(c)...)
 	if _, err := c.proxies(); err != nil {
 		bad("web.trusted_proxies: %w", err)
 	}

@@ -18,6 +18,9 @@ type ExchangeConfig struct {
 	Inboxes []InboxConfig `toml:"inboxes"`
 	// EventDays is how long events that services tell can be read again; default 90.
 	EventDays int `toml:"event_days"`
+	// CompatListAll makes listMethods name every service to every member, as X-Road does; default only public services and
+	// those the caller may use.
+	CompatListAll bool `toml:"compat_list_all"`
 	// Keys of programs at the edge, made at the first start and written to a file.
 	Keys []EdgeKeyConfig `toml:"keys"`
 	// Operators are keys of the management interface, made at the first start and written to a file.

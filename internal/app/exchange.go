@@ -37,10 +37,10 @@ func (n *Node) startExchange(ctx context.Context) error {
 	carrier := &exchangeapi.Carrier{Identity: n.linkIdentity, Roots: n.linkRoots, Now: n.now}
 	n.closers = append(n.closers, func(context.Context) error { carrier.Close(); return nil })
 	n.redial = carrier.Redial
-	store := &exchangestore.Store{DB: n.db}
+	store := &exchangestore.Store{DB: n.db, Now: n.now}
 	n.exchange, err = exchange.New(exchange.Options{
 		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.currentKeys().Signing, Directory: directoryView{n.follower},
-		Carrier: carrier, Log: log, Store: store, Seal: seal, Zone: i18n.Zone, Now: n.now, Logger: n.log,
+		Carrier: carrier, Log: log, Store: store, Seal: seal, ListAll: n.cfg.Exchange.CompatListAll, Zone: i18n.Zone, Now: n.now, Logger: n.log,
 		Metrics: exchange.NewMetrics(n.metrics), Spans: n.spans, OneSignatureEach: n.cfg.Exchange.Signatures == "message",
 	})
 	if err != nil {
@@ -66,9 +66,10 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err := n.edgeKeys(ctx, store); err != nil {
 		return err
 	}
-	n.edge = &exchangeapi.Edge{Service: n.exchange, Keys: store, Instance: n.cfg.Instance, ListClients: n.cfg.Env == "development", Log: n.log}
-	n.bypass = append(n.bypass, "/r1/")
 	if err := n.startDelivery(ctx); err != nil {
+		return err
+	}
+	if err := n.startEdge(store); err != nil {
 		return err
 	}
 	if err := n.startManage(ctx, store); err != nil {

@@ -35,7 +35,7 @@ var hopHeaders = []string{
 // is dropped.
 var ownHeaders = canonicalKeys(
 	HeaderClient, HeaderID, HeaderUserID, HeaderIssue, HeaderRequestID, HeaderHash, HeaderError, HeaderService,
-	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderParty, HeaderLevel, "Content-Digest", "Signature", "Signature-Input",
+	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderParty, HeaderLevel, HeaderMode, "Content-Digest", "Signature", "Signature-Input",
 )
 
 func canonicalKeys(names ...string) []string {
@@ -61,6 +61,7 @@ type exchangeState struct {
 	path   string
 	permit *agreement.Permit
 	obs    observation
+	native bool // the program asked for native statuses
 }
 
 func (x *exchangeState) fault(prefix, code string, cause error, args ...any) *Fault {
@@ -242,6 +243,9 @@ func (x *exchangeState) prepare(c Call) (*WireRequest, *Fault) {
 		}
 		req.Header.Set(h[0], h[1])
 	}
+	if c.Native {
+		req.Header.Set(HeaderMode, ModeNative)
+	}
 	return req, nil
 }
 
@@ -257,8 +261,13 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 		x.logFailure(ctx, f)
 		return nil, f
 	}
-	if resp.Header.Get(HeaderID) != x.msg.ExchangeID || resp.Header.Get(HeaderService) != x.msg.Service || resp.Header.Get(HeaderRequestID) != x.msg.RequestID {
+	if c := resp.Header.Get(HeaderClient); c != "" && c != x.msg.Client || resp.Header.Get(HeaderID) != x.msg.ExchangeID || resp.Header.Get(HeaderService) != x.msg.Service || resp.Header.Get(HeaderRequestID) != x.msg.RequestID {
 		f := x.fault(atConsumer, "inconsistent_response", errors.New("the answer names another exchange"), "peer", x.peer.Member)
+		x.logFailure(ctx, f)
+		return nil, f
+	}
+	if h := resp.Header.Get(HeaderHash); h != "" && h != RequestHash(req.Method, x.r1Target(req), req.Header, req.Body) {
+		f := x.fault(atConsumer, "inconsistent_response", errors.New("the answer is to a request with another hash"), "peer", x.peer.Member)
 		x.logFailure(ctx, f)
 		return nil, f
 	}
@@ -282,6 +291,15 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 		Hash: resp.Header.Get(HeaderHash),
 	}
 	return a, nil
+}
+
+// r1Target returns the target of a request in its /r1/ form, over which X-Road's request hash is.
+func (x *exchangeState) r1Target(req *WireRequest) string {
+	path, err := targetOf(req.TargetURI)
+	if err != nil {
+		return "" // it was made here, so it can be read; and no hash is over nothing
+	}
+	return "/r1" + strings.TrimPrefix(path, "/x1")
 }
 
 // providers returns the nodes to ask. Metadata services are in no catalogue: every node of the subsystem has them.

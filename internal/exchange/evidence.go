@@ -59,6 +59,9 @@ Bodies are not kept; "content-digest" in the base lets anyone who has the body c
 type EvidenceOptions struct {
 	// Persons adds the ids of persons, without which signatures that cover one cannot be checked. Personal data.
 	Persons bool
+	// Party, when set, is a subsystem: only exchanges in which it took part are given. Part narrows them to one direction.
+	Party string
+	Part  EvidencePart
 }
 
 // Evidence returns a package (ZIP) that proves what this node knows of an exchange. NotFound when it knows nothing.
@@ -71,14 +74,14 @@ func (s *Service) Evidence(ctx context.Context, exchangeID string, opt EvidenceO
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 0 {
+	if rows = opt.keep(rows); len(rows) == 0 {
 		return nil, errs.E(errs.NotFound, "exchange.evidence_none", nil)
 	}
 	var buf bytes.Buffer
 	z := zip.NewWriter(&buf)
 	m := evidenceManifest{Format: evidenceFormat, ExchangeID: exchangeID, Node: s.opt.ServerID, LogKey: s.opt.Log.VerifierKey(), MadeAt: s.now().Unix()}
 	for _, row := range rows {
-		for _, i := range []int64{row.RequestIndex, row.ResponseIndex} {
+		for _, i := range opt.entries(row) {
 			if i < 0 {
 				continue
 			}

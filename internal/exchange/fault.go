@@ -42,6 +42,7 @@ type faultCode struct {
 var faultCodes = map[string]faultCode{
 	"bad_request":               {errs.Invalid, 400, "exchange.bad_request"},
 	"missing_header":            {errs.Invalid, 400, "exchange.missing_header"},
+	"target_too_long":           {errs.Invalid, 414, "exchange.bad_request"},
 	"invalid_client_identifier": {errs.Invalid, 400, "exchange.bad_request"},
 	"invalid_http_method":       {errs.Invalid, 405, "exchange.bad_request"},
 	"invalid_security_server":   {errs.Invalid, 400, "exchange.bad_request"},

@@ -21,7 +21,8 @@ func requestHash(head, body []byte) string {
 }
 
 // RequestHash returns the value of x-road-request-hash for a request in its /r1/ form. net/http keeps neither the case
-// of names nor their order, so the head has a normal form of ours: lower-case names, sorted, values as received.
+// of names nor their order, so the head has a normal form of ours: lower-case names, sorted, values as received. What a node
+// may add or change on the way is not in it: signatures, headers of ours and the trace of the request.
 func RequestHash(method, target string, header http.Header, body []byte) string {
 	type line struct {
 		name   string
@@ -31,7 +32,7 @@ func RequestHash(method, target string, header http.Header, body []byte) string 
 	for name, values := range header {
 		lower := strings.ToLower(name)
 		switch {
-		case strings.HasPrefix(lower, "truc-"), lower == "signature", lower == "signature-input", lower == "content-digest",
+		case strings.HasPrefix(lower, "truc-"), lower == "traceparent", lower == "tracestate", lower == "signature", lower == "signature-input", lower == "content-digest",
 			slices.Contains(hopHeaders, http.CanonicalHeaderKey(name)):
 			continue
 		}

@@ -26,7 +26,14 @@ const (
 	HeaderDeadline  = "Truc-Deadline"
 	HeaderGrant     = "Truc-Grant"
 	HeaderLevel     = "Truc-Directory-Level"
+	HeaderMode      = "Truc-Mode"
 )
+
+// MaxTimeout is the longest time a call may take, whatever deadline the program names.
+const MaxTimeout = 10 * time.Minute
+
+// ModeNative is the value of [HeaderMode] for a program that wants HTTP's own statuses (spec D6).
+const ModeNative = "native"
 
 // Call is one request to a service of the network.
 type Call struct {
@@ -48,6 +55,8 @@ type Call struct {
 	// Party is the member on whose behalf the call is made (X-Road-Represented-Party), "[class/]code"; a delegated grant
 	// must name it.
 	Party string
+	// Native is set for a program that asked for native statuses: to it, a service that it may not see does not exist.
+	Native bool
 	// Server, when set, is the node that must answer (X-Road-Security-Server).
 	Server string
 	// Timeout bounds the whole call; default 30 s.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"truc/internal/orgcode"
 )
@@ -25,7 +26,10 @@ type metaID struct {
 
 // metadata answers listMethods, allowedMethods and getOpenAPI for a caller, or names the fault. Unlike X-Road it lists
 // what the caller may use, not everything there is (spec D9).
-func (s *Service) metadata(t Target, client orgcode.Subsystem) (h http.Handler, fault string) {
+func (s *Service) metadata(t Target, client orgcode.Subsystem, method string) (h http.Handler, fault string) {
+	if method != http.MethodGet && slices.Contains([]string{"listMethods", "allowedMethods", "getOpenAPI"}, t.Service.Code) {
+		return nil, "invalid_http_method"
+	}
 	switch t.Service.Code {
 	case "listMethods", "allowedMethods":
 		list := map[string]any{"service": s.methodsFor(t.Service.Owner(), client, t.Service.Code == "allowedMethods")}
@@ -53,7 +57,7 @@ func (s *Service) methodsFor(owner, client orgcode.Subsystem, allowedOnly bool) 
 	granted := func(id orgcode.Service) bool { return s.permits.Load().Reaches(client.String(), id.String(), s.now()) }
 	out := []metaID{}
 	for _, o := range s.Offers() {
-		if o.ID.Owner() != owner || !o.Public && !rules.reaches(client, o.ID) && !granted(o.ID) {
+		if o.ID.Owner() != owner || !o.Public && !s.opt.ListAll && !rules.reaches(client, o.ID) && !granted(o.ID) {
 			continue
 		}
 		endpoints := o.Endpoints
@@ -96,13 +100,17 @@ func (s *Service) openAPI(t Target, client orgcode.Subsystem) (h http.Handler, f
 	if len(o.OpenAPI) == 0 {
 		return nil, "service_type"
 	}
+	doc, err := HideServers(o.OpenAPI)
+	if err != nil { // rather nothing than the addresses inside the agency
+		return nil, "internal_error"
+	}
 	kind := "application/yaml"
-	if o.OpenAPI[0] == '{' {
+	if isJSON(doc) {
 		kind = "application/json"
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
-		_, _ = w.Write(o.OpenAPI)
+		_, _ = w.Write(doc)
 	}), ""
 }
 

@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -90,9 +91,6 @@ func ParsePath(raw string) (Path, error) {
 
 // checkQuery refuses a raw query that could not be forwarded byte for byte.
 func checkQuery(q string) error {
-	if len(q) > MaxTarget {
-		return errors.New("the query is too long")
-	}
 	for i := 0; i < len(q); i++ {
 		if q[i] <= 0x20 || q[i] >= 0x7f || q[i] == '#' {
 			return errors.New("the query holds a character that must be percent-encoded")
@@ -129,11 +127,43 @@ type Target struct {
 	Query   string
 }
 
+// ErrTargetTooLong is the fault of a target beyond [MaxTarget].
+var ErrTargetTooLong = errors.New("the request target is too long")
+
+// decodeIDs decodes the percent-encoded characters of each segment of an identifier on its own (spec §2.1). An encoded slash
+// thus belongs to the segment, where orgcode refuses it (D1).
+func decodeIDs(segments []string) error {
+	for i, s := range segments {
+		if strings.IndexByte(s, '%') < 0 {
+			continue
+		}
+		u, err := url.PathUnescape(s)
+		if err != nil {
+			return err
+		}
+		if strings.IndexByte(u, '/') >= 0 {
+			return errors.New("encoded slash in an identifier")
+		}
+		segments[i] = u
+	}
+	return nil
+}
+
+// ParseID reads an identifier of a header, "VN/GOV/H36/onestop", whose segments may be percent-encoded, and returns its
+// plain form. It does not judge how many segments there are.
+func ParseID(s string) (string, error) {
+	p := strings.Split(s, "/")
+	if err := decodeIDs(p); err != nil {
+		return "", err
+	}
+	return strings.Join(p, "/"), nil
+}
+
 // ParseTarget reads "/x1/VN/GOV/G01/population/person/query?x=1" for prefix "x1", and the same under "r1" at the edge.
 // A service is always exactly five segments; what follows is the service path, "" or beginning with a slash.
 func ParseTarget(prefix, target string) (Target, error) {
 	if len(target) > MaxTarget {
-		return Target{}, errors.New("the request target is too long")
+		return Target{}, ErrTargetTooLong
 	}
 	raw, query, _ := strings.Cut(target, "?")
 	if err := checkQuery(query); err != nil {
@@ -142,6 +172,9 @@ func ParseTarget(prefix, target string) (Target, error) {
 	p := strings.SplitN(raw, "/", 8)
 	if len(p) < 7 || p[0] != "" || p[1] != prefix {
 		return Target{}, errors.New("the target has fewer than five identifier segments")
+	}
+	if err := decodeIDs(p[2:7]); err != nil {
+		return Target{}, err
 	}
 	for _, s := range p[2:7] {
 		if s == "." || s == ".." {

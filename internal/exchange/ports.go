@@ -157,7 +157,7 @@ type Count struct {
 	N                      int64
 }
 
-// KeyStore keeps the API keys of programs at the edge, hashed.
+// KeyStore keeps the client records of programs at the edge, their secrets hashed.
 type KeyStore interface {
 	// AddKey keeps a key; Conflict when the hash exists.
 	AddKey(ctx context.Context, k APIKey) error
@@ -167,16 +167,23 @@ type KeyStore interface {
 	RevokeKey(ctx context.Context, id string, at time.Time) error
 }
 
-// APIKey lets a program call as one subsystem.
+// APIKey is a client record: it lets a program call as one subsystem.
 type APIKey struct {
 	ID string
-	// Hash is the hex SHA-256 of the secret, which is 256 random bits, so no slow hash is needed.
-	Hash      string
-	Subsystem string
-	Label     string
-	CreatedAt time.Time
-	CreatedBy string
-	RevokedAt time.Time
+	// Kind is how the program proves who it is: [ClientKey], [ClientMTLS] or [ClientBound].
+	Kind string
+	// Hash is what the record is found by: the hex SHA-256 of a secret of 256 random bits, so that no slow hash is needed
+	// ([HashKey]), or [PinHash] of a TLS key.
+	Hash string
+	// Thumbprint names the key that a bound token is worth nothing without (RFC 7638); empty for other kinds.
+	Thumbprint string
+	Subsystem  string
+	Label      string
+	// ErrorCodes is the form of error codes this client gets, [CodesSnake] or [CodesLegacy]; empty for the listener's.
+	ErrorCodes string
+	CreatedAt  time.Time
+	CreatedBy  string
+	RevokedAt  time.Time
 }
 
 // RecordSpan narrows [Store.Records]: recorded at From or later and before To. A Client keeps only the rows in which it

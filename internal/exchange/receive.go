@@ -111,6 +111,7 @@ func (x *exchangeState) parse(req *WireRequest) (Target, orgcode.Subsystem, *Fau
 	if x.msg.ExchangeID == "" || x.msg.RequestID == "" || len(x.msg.ExchangeID) > 256 || len(x.msg.RequestID) > 64 {
 		return Target{}, client, x.fault(atProvider, "missing_header", nil)
 	}
+	x.native = req.Header.Get(HeaderMode) == ModeNative
 	x.msg.Activity, _ = ParsePurpose(req.Header.Get(HeaderPurpose))
 	x.msg.Dossier = req.Header.Get(HeaderIssue)
 	if err := x.parseGrant(req, client); err != nil {
@@ -150,7 +151,7 @@ func (x *exchangeState) authorise(req *WireRequest, t Target, client orgcode.Sub
 		return nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
 	}
 	if slices.Contains(reservedCodes, t.Service.Code) {
-		h, code := s.metadata(t, client)
+		h, code := s.metadata(t, client, x.msg.Method)
 		if code != "" {
 			return nil, x.fault(atProvider, code, nil, "service", t.Service.String())
 		}
@@ -162,6 +163,10 @@ func (x *exchangeState) authorise(req *WireRequest, t Target, client orgcode.Sub
 	s.mu.RUnlock()
 	if !ok {
 		return nil, x.fault(atProvider, "unknown_service", nil, "service", t.Service.String())
+	}
+	if x.native && !o.Public && !rules.reaches(client, t.Service) {
+		// A native program learns no more than that it cannot use it (spec D7).
+		return nil, x.fault(atProvider, "unknown_service", errors.New("no rule names the caller"), "service", t.Service.String())
 	}
 	allowed, activityOnly := rules.allows(client, t.Service, x.msg.Method, t.Path.Decoded(), x.msg.Activity)
 	if !allowed && !activityOnly {

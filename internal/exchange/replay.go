@@ -28,7 +28,7 @@ type replaySet struct {
 }
 
 // newReplaySet remembers an id for keep at least, and for a quarter more at most.
-func newReplaySet(keep time.Duration, limit int) *replaySet {
+func newReplaySet(keep time.Duration, limit int) *replaySet { //nolint:unparam // tests remember for less
 	return &replaySet{seed: maphash.MakeSeed(), span: keep / (replayGenerations - 1), max: limit}
 }
 

@@ -44,7 +44,10 @@ type Options struct {
 	// OneSignatureEach makes this node sign each request by itself instead of together with others of the same moment
 	// (ADR 0014). Answers follow the request.
 	OneSignatureEach bool
-	Now              func() time.Time
+	// ListAll makes listMethods name every service of a subsystem to every member, as X-Road does, instead of the public
+	// ones and those that a rule opens to the caller (spec D9).
+	ListAll bool
+	Now     func() time.Time
 	// Logger is where faults go that have no one to return to.
 	Logger *slog.Logger
 	// Metrics counts; figures that nobody reads when nil.
@@ -125,6 +128,15 @@ func New(opt Options) (*Service, error) {
 
 // ServerID returns this node's identifier.
 func (s *Service) ServerID() string { return s.opt.ServerID }
+
+// Usable returns the fault of a node that may not exchange anything now, because its copy of the directory has expired. It is
+// asked before anything else about a request is judged (spec §2.7).
+func (s *Service) Usable() error {
+	if s.opt.Directory.State().Level == "expired" {
+		return newFault(atConsumer, "global_conf_outdated", s.opt.ServerID, NewUUID(), nil)
+	}
+	return nil
+}
 
 // Hosts reports whether this node speaks for a subsystem.
 func (s *Service) Hosts(sub orgcode.Subsystem) bool {

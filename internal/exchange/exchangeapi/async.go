@@ -42,13 +42,16 @@ type Async struct {
 func (a *Async) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, query, _ := strings.Cut(r.RequestURI, "?")
-		var err error
-		switch {
-		case strings.HasPrefix(path, "/r1/") && wantsAsync(r):
-			err = a.submit(w, r, "r1")
-		case !strings.HasPrefix(path, "/a1/"):
+		r1 := strings.HasPrefix(path, "/r1/") && wantsAsync(r)
+		if !r1 && !strings.HasPrefix(path, "/a1/") {
 			next.ServeHTTP(w, r)
 			return
+		}
+		r = a.Edge.known(r)
+		var err error
+		switch {
+		case r1:
+			err = a.submit(w, r, "r1")
 		case strings.HasPrefix(path, "/a1/messages/"):
 			err = a.status(w, r, strings.TrimPrefix(path, "/a1/messages/"))
 		case path == "/a1/inbox":
@@ -103,15 +106,7 @@ func asFault(err error) error {
 
 // client authenticates the program and returns the subsystem it speaks for.
 func (a *Async) client(r *http.Request) (orgcode.Subsystem, error) {
-	client := last(r.Header.Values(exchange.HeaderClient))
-	if client == "" {
-		return orgcode.Subsystem{}, exchange.NewFault("client.", "missing_header", errors.New(exchange.HeaderClient))
-	}
-	sub, err := orgcode.ParseSubsystem(client)
-	if err != nil {
-		return sub, exchange.NewFault("client.", "invalid_client_identifier", err)
-	}
-	return sub, a.Edge.authenticate(r, client, http.Header{})
+	return a.Edge.authenticate(r)
 }
 
 func (a *Async) submit(w http.ResponseWriter, r *http.Request, prefix string) error {

@@ -166,7 +166,7 @@ func TestMessagesAtTheEdge(t *testing.T) {
 	}{
 		{"no key", "POST", "/a1/" + theirs + "/open", mine, "", nil, 401},
 		{"wrong key", "GET", "/a1/messages/m-1", mine, "wrong", nil, 401},
-		{"key of another", "GET", "/a1/messages/m-1", "VN/GOV/H36/other", "s3cret", nil, 401},
+		{"key of another", "GET", "/a1/messages/m-1", "VN/GOV/H36/other", "s3cret", nil, 404},
 		{"no client", "GET", "/a1/messages/m-1", "", "s3cret", nil, 400},
 		{"unknown message", "GET", "/a1/messages/none", mine, "s3cret", nil, 404},
 		{"id reused", "POST", "/a1/" + theirs + "/open/other", mine, "s3cret", []string{"X-Road-Id", "m-1"}, 409},

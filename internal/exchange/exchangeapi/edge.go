@@ -1,21 +1,17 @@
 package exchangeapi
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"encoding/xml"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
-	"truc/internal/errs"
 	"truc/internal/exchange"
 	"truc/internal/orgcode"
 )
@@ -24,6 +20,10 @@ import (
 type Caller interface {
 	Call(ctx context.Context, c exchange.Call) (*exchange.Answer, error)
 	ClientList() []exchange.ClientEntry
+	// Usable returns the fault of a node that may not exchange anything now.
+	Usable() error
+	// Hosts reports whether this node speaks for a subsystem.
+	Hosts(sub orgcode.Subsystem) bool
 }
 
 // Edge speaks the X-Road message protocol for REST (r1) with programs of the own agency (spec §2).
@@ -33,18 +33,31 @@ type Edge struct {
 	Keys exchange.KeyStore
 	// Instance names the network, for listClients.
 	Instance string
-	// ListClients opens listClients without a key, as X-Road does; for an internal listener only (spec D9).
-	ListClients bool
+	// MetadataPublic opens listClients and verificationconf to programs that do not say who they are, as X-Road does; for an
+	// internal listener only (spec D9).
+	MetadataPublic bool
+	// ErrorCodes is [exchange.CodesSnake], or [exchange.CodesLegacy] for the names before X-Road 7.8; empty is snake. A
+	// client record may say otherwise.
+	ErrorCodes string
 	// Native makes every answer use native statuses; a program asks for them with "Truc-Mode: native".
 	Native bool
-	Log    *slog.Logger
+	// OpenClients are subsystems for which programs need not prove who they are. It has an effect only on connections from
+	// this machine, to a listener that only this machine reaches.
+	OpenClients []string
+	// Proofs checks the proofs of bound tokens; without it there are none.
+	Proofs *exchange.Proofs
+	// HTTPS is set when programs reach a listener without TLS by https, through a proxy.
+	HTTPS bool
+	// Evidence gives out evidence for /asic; without it the address is not there.
+	Evidence EvidenceSource
+	// Now is the clock, for the dates of certificates and for deadlines; nil refuses programs with certificates, and
+	// requests with a deadline.
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // HashKey returns the form in which an API key is kept.
-func HashKey(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
-}
+func HashKey(secret string) string { return exchange.HashKey(secret) }
 
 // Wrap answers the edge's addresses and gives the rest to next. It must be outside of any router.
 func (e *Edge) Wrap(next http.Handler) http.Handler {
@@ -61,17 +74,35 @@ func (e *Edge) claims(target string) bool {
 	if len(target) > 3 && target[:2] == "/r" && target[2] >= '0' && target[2] <= '9' && target[3] == '/' {
 		return true
 	}
-	path, _, _ := strings.Cut(target, "?")
-	return e.ListClients && path == "/listClients"
+	switch path, _, _ := strings.Cut(target, "?"); path {
+	case "/listClients":
+		return true
+	case "/asic", "/verificationconf":
+		return e.Evidence != nil
+	}
+	return false
 }
 
 // ServeHTTP implements [http.Handler].
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if path, query, _ := strings.Cut(r.RequestURI, "?"); path == "/listClients" && e.ListClients {
+	switch path, query, _ := strings.Cut(r.RequestURI, "?"); {
+	case path == "/listClients":
 		e.listClients(w, r, query)
-		return
+	case path == "/asic" && e.Evidence != nil:
+		e.asic(w, r, query)
+	case path == "/verificationconf" && e.Evidence != nil:
+		e.verificationConf(w, r)
+	case !e.claims(r.RequestURI):
+		http.Error(w, "not found", http.StatusNotFound)
+	default:
+		e.exchange(w, r)
 	}
-	a, err := e.call(w, r)
+}
+
+// exchange carries one request.
+func (e *Edge) exchange(w http.ResponseWriter, r *http.Request) {
+	r = e.known(r)
+	a, c, err := e.call(w, r)
 	if err != nil {
 		e.fail(w, r, err)
 		return
@@ -79,13 +110,12 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	maps.Copy(h, a.Header)
 	if h.Get("Content-Type") == "" {
-		h["Content-Type"] = nil
+		h["Content-Type"] = nil // net/http would guess one
 	}
 	// X-Road writes these names in lower case and in this order; the order is lost in net/http.
-	_, service, client := r1Parts(r)
-	h["x-road-id"] = []string{url.PathEscape(a.ExchangeID)}
-	h["x-road-client"] = []string{client}
-	h["x-road-service"] = []string{service}
+	h["x-road-id"] = []string{a.ExchangeID}
+	h["x-road-client"] = []string{escapeID(c.From.String())}
+	h["x-road-service"] = []string{escapeID(c.To.String())}
 	h["x-road-request-id"] = []string{a.RequestID}
 	if a.Hash != "" {
 		h["x-road-request-hash"] = []string{a.Hash}
@@ -94,13 +124,23 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.Body)
 }
 
-// r1Parts returns the parsed target with the texts of service and client.
-func r1Parts(r *http.Request) (t exchange.Target, service, client string) {
-	t, err := exchange.ParseTarget("r1", r.RequestURI)
-	if err == nil {
-		service = t.Service.String()
+// escapeID writes an identifier as X-Road does: each segment percent-encoded but for the characters that a path may hold
+// (pchar of RFC 3986 §3.3).
+func escapeID(id string) string {
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case c == '/', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~!$&'()*+,;=:@", c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
+		}
 	}
-	return t, service, last(r.Header.Values(exchange.HeaderClient))
+	return b.String()
 }
 
 // last is X-Road's rule for a repeated header.
@@ -111,183 +151,158 @@ func last(values []string) string {
 	return strings.TrimSpace(values[len(values)-1])
 }
 
-// call checks in the order of spec §2.7: identifiers, registered client, authentication; the rest is the service's.
-func (e *Edge) call(w http.ResponseWriter, r *http.Request) (*exchange.Answer, error) {
+// clientOf reads X-Road-Client.
+func clientOf(r *http.Request) (orgcode.Subsystem, error) {
+	raw := last(r.Header.Values(exchange.HeaderClient))
+	if raw == "" {
+		return orgcode.Subsystem{}, exchange.NewFault("client.", "missing_header", errors.New("X-Road-Client"))
+	}
+	plain, err := exchange.ParseID(raw)
+	if err != nil {
+		return orgcode.Subsystem{}, exchange.NewFault("client.", "invalid_client_identifier", err)
+	}
+	sub, err := orgcode.ParseSubsystem(plain)
+	if err == nil {
+		return sub, nil
+	}
+	if p := strings.Split(plain, "/"); len(p) == 3 {
+		if m, err := orgcode.ParseSubsystem(plain + "/x"); err == nil {
+			m.Code = "" // a bare member: well-formed, but no local subsystem (spec D11)
+			return m, nil
+		}
+	}
+	return orgcode.Subsystem{}, exchange.NewFault("client.", "invalid_client_identifier", err)
+}
+
+// methods are those of the protocol (spec §2.1).
+var methods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+
+// call checks in the order of spec §2.7: configuration, identifiers, registered client, authentication; the rest is the
+// service's.
+func (e *Edge) call(w http.ResponseWriter, r *http.Request) (*exchange.Answer, exchange.Call, error) {
+	c, err := e.prepare(r)
+	if err != nil {
+		return nil, c, err
+	}
+	if c.Body, err = readAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody), r.ContentLength); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, c, exchange.NewFault("client.", "invalid_body", err, "megabytes", exchange.MaxBody>>20)
+		}
+		return nil, c, exchange.NewFault("client.", "bad_request", fmt.Errorf("the body ended early: %w", err))
+	}
+	a, err := e.Service.Call(r.Context(), c)
+	return a, c, err
+}
+
+// prepare makes the call of a request, without its body.
+func (e *Edge) prepare(r *http.Request) (exchange.Call, error) {
+	if err := e.Service.Usable(); err != nil {
+		return exchange.Call{}, err
+	}
+	c, err := e.parse(r)
+	if err != nil {
+		return c, err
+	}
+	if c.From, err = e.authenticate(r); err != nil {
+		return c, err
+	}
+	c.Header = onward(r.Header, identityOf(r).used)
+	return c, nil
+}
+
+// parse reads everything about a request that needs no knowledge of who asks.
+func (e *Edge) parse(r *http.Request) (exchange.Call, error) {
+	bad := func(cause error) (exchange.Call, error) {
+		return exchange.Call{}, exchange.NewFault("client.", "bad_request", cause)
+	}
 	if !strings.HasPrefix(r.RequestURI, "/r1/") {
-		return nil, exchange.NewFault("client.", "bad_request", errors.New("only version r1 is spoken"))
+		return bad(errors.New("only version r1 is spoken"))
 	}
 	t, err := exchange.ParseTarget("r1", r.RequestURI)
-	if err != nil {
-		return nil, exchange.NewFault("client.", "bad_request", err)
+	switch {
+	case errors.Is(err, exchange.ErrTargetTooLong):
+		return exchange.Call{}, exchange.NewFault("client.", "target_too_long", err)
+	case err != nil:
+		return bad(err)
+	case !slices.Contains(methods, r.Method):
+		return exchange.Call{}, exchange.NewFault("client.", "invalid_http_method", nil)
 	}
 	c := exchange.Call{
-		To: t.Service, Method: r.Method, Path: t.Path.String(), Query: t.Query, Header: maps.Clone(r.Header),
-		ID: last(r.Header.Values(exchange.HeaderID)), UserID: last(r.Header.Values(exchange.HeaderUserID)),
-		Dossier: last(r.Header.Values(exchange.HeaderIssue)), Server: last(r.Header.Values(exchange.HeaderServer)),
-		Party: last(r.Header.Values(exchange.HeaderParty)),
+		To: t.Service, Method: r.Method, Path: t.Path.String(), Query: t.Query, Native: e.native(r),
+		ID: last(r.Header.Values(exchange.HeaderID)), UserID: last(r.Header.Values(exchange.HeaderUserID)), Dossier: last(r.Header.Values(exchange.HeaderIssue)),
 	}
-	client := last(r.Header.Values(exchange.HeaderClient))
-	if client == "" {
-		return nil, exchange.NewFault("client.", "missing_header", errors.New("X-Road-Client"))
+	if len(c.ID) > maxMessageID {
+		return bad(errors.New("X-Road-Id is too long"))
 	}
-	if c.From, err = orgcode.ParseSubsystem(client); err != nil {
-		code := "invalid_client_identifier"
-		if strings.Count(client, "/") == 2 {
-			code = "unknown_member" // a bare member never calls (spec D11)
+	c.Activity, c.Basis = exchange.ParsePurpose(last(r.Header.Values(exchange.HeaderPurpose)))
+	if raw := last(r.Header.Values(exchange.HeaderServer)); raw != "" {
+		// A server is named like a subsystem: four segments.
+		plain, err := exchange.ParseID(raw)
+		if err == nil {
+			_, err = orgcode.ParseSubsystem(plain)
 		}
-		return nil, exchange.NewFault("client.", code, err)
-	}
-	if c.Server != "" && strings.Count(c.Server, "/") != 3 {
-		return nil, exchange.NewFault("client.", "invalid_security_server", nil)
-	}
-	if err := e.authenticate(r, client, c.Header); err != nil {
-		return nil, err
-	}
-	c.Activity, c.Basis = exchange.ParsePurpose(r.Header.Get(exchange.HeaderPurpose))
-	c.Header.Del("Truc-Mode")
-	c.Header.Del(exchange.HeaderServer)
-	if c.Body, err = readAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody), r.ContentLength); err != nil {
-		return nil, exchange.NewFault("client.", "invalid_body", err, "megabytes", exchange.MaxBody>>20)
-	}
-	return e.Service.Call(r.Context(), c)
-}
-
-// authenticate finds the program's key and takes it off the request; it must not travel on.
-func (e *Edge) authenticate(r *http.Request, client string, onward http.Header) error {
-	secret := r.Header.Get("X-Api-Key")
-	onward.Del("X-Api-Key")
-	if secret == "" {
-		var ok bool
-		if secret, ok = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-			onward.Del("Authorization")
-		}
-	}
-	denied := func(err error) error {
-		return exchange.NewFault("server.clientproxy.", "ssl_authentication_failed", err)
-	}
-	if secret == "" {
-		return denied(errors.New("no key"))
-	}
-	k, err := e.Keys.KeyByHash(r.Context(), HashKey(secret))
-	switch {
-	case errs.Is(err, errs.NotFound):
-		return denied(err)
-	case err != nil:
-		return exchange.NewFault("server.clientproxy.", "internal_error", err)
-	case k.Subsystem != client:
-		return denied(errors.New("the key is of another subsystem"))
-	}
-	return nil
-}
-
-// compatCodes are ours that X-Road's clients do not know, with the nearest they do (spec §2.6).
-var compatCodes = map[string]string{
-	"purpose_required": "access_denied", "no_agreement": "access_denied", "agreement_expired": "access_denied", "deadline_exceeded": "network_error",
-	"circuit_open": "network_error",
-}
-
-// fail writes a node's error in X-Road's form.
-func (e *Edge) fail(w http.ResponseWriter, r *http.Request, err error) {
-	f, ok := errors.AsType[*exchange.Fault](err)
-	if !ok {
-		f = exchange.NewFault("server.clientproxy.", "internal_error", err)
-	}
-	e.Log.WarnContext(r.Context(), "edge request failed", slog.String("fault", f.Type), slog.String("fault_id", f.ID), slog.String("cause", err.Error()))
-	native := e.Native || strings.EqualFold(r.Header.Get("Truc-Mode"), "native")
-	typ := f.Type
-	if old, ours := compatCodes[f.Code()]; ours && !native {
-		typ = strings.TrimSuffix(typ, f.Code()) + old
-		w.Header().Set("Truc-Error", f.Code())
-	}
-	status := f.Status(native)
-	w.Header().Set(exchange.HeaderError, typ)
-	setRetryAfter(w.Header(), f)
-	if wantsXML(r.Header.Values("Accept")) {
-		w.Header().Set("Content-Type", "text/xml;charset=utf-8")
-		w.WriteHeader(status)
-		var b bytes.Buffer
-		b.WriteString("<error>")
-		for _, x := range [][2]string{{"type", typ}, {"message", f.Message()}, {"detail", f.ID}} {
-			writeElement(&b, x[0], x[1])
-		}
-		b.WriteString("</error>")
-		_, _ = w.Write(b.Bytes())
-		return
-	}
-	w.Header().Set("Content-Type", "application/json;charset=utf-8")
-	w.WriteHeader(status)
-	body, err := json.Marshal(struct {
-		Type    string `json:"type"`
-		Message string `json:"message"`
-		Detail  string `json:"detail"`
-	}{typ, f.Message(), f.ID})
-	if err == nil {
-		_, _ = w.Write(body)
-	}
-}
-
-func writeElement(b *bytes.Buffer, name, text string) {
-	b.WriteString("<" + name + ">")
-	_ = xml.EscapeText(b, []byte(text)) // a buffer does not fail
-	b.WriteString("</" + name + ">")
-}
-
-// wantsXML follows X-Road: any XML or text/* media type in any Accept; q-values are not looked at.
-func wantsXML(accept []string) bool {
-	for _, a := range accept {
-		for p := range strings.SplitSeq(a, ",") {
-			typ, _, _ := strings.Cut(p, ";")
-			if slices.Contains([]string{"text/xml", "application/xml", "text/*"}, strings.ToLower(strings.TrimSpace(typ))) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (e *Edge) listClients(w http.ResponseWriter, r *http.Request, query string) {
-	q, err := url.ParseQuery(query)
-	if err != nil || r.Method != http.MethodGet {
-		e.fail(w, r, exchange.NewFault("client.", "bad_request", err))
-		return
-	}
-	list := e.Service.ClientList()
-	if inst := q.Get("xRoadInstance"); inst != "" && inst != e.Instance {
-		list = []exchange.ClientEntry{}
-	}
-	if strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "application/json") {
-		b, err := json.Marshal(map[string]any{"member": list})
 		if err != nil {
-			e.fail(w, r, err)
-			return
+			return c, exchange.NewFault("client.", "invalid_security_server", err)
 		}
-		w.Header().Set("Content-Type", "application/json;charset=utf-8")
-		_, _ = w.Write(b)
-		return
+		c.Server = plain
 	}
-	w.Header().Set("Content-Type", "text/xml;charset=utf-8")
-	_, _ = w.Write(clientListXML(list))
+	if c.Party, err = parseParty(last(r.Header.Values(exchange.HeaderParty))); err != nil {
+		return bad(err)
+	}
+	if raw := last(r.Header.Values(exchange.HeaderDeadline)); raw != "" {
+		ms, err := strconv.ParseInt(raw, 10, 64)
+		if err != nil || e.Now == nil {
+			return bad(errors.New("Truc-Deadline is no time in milliseconds"))
+		}
+		if c.Timeout = time.UnixMilli(ms).Sub(e.Now()); c.Timeout <= 0 {
+			return c, exchange.NewFault("server.clientproxy.", "deadline_exceeded", errors.New("the deadline had passed"))
+		}
+		c.Timeout = min(c.Timeout, exchange.MaxTimeout)
+	}
+	return c, nil
 }
 
-// clientListXML writes X-Road's clientList (pr-meta annex).
-func clientListXML(list []exchange.ClientEntry) []byte {
-	var b bytes.Buffer
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
-		`<xrd:clientList xmlns:xrd="http://x-road.eu/xsd/xroad.xsd" xmlns:id="http://x-road.eu/xsd/identifiers">`)
-	for _, c := range list {
-		b.WriteString(`<xrd:member><xrd:id id:objectType="` + c.ID.ObjectType + `">`)
-		for _, x := range [][2]string{{"xRoadInstance", c.ID.Instance}, {"memberClass", c.ID.Class}, {"memberCode", c.ID.Code}, {"subsystemCode", c.ID.Subsystem}} {
-			if x[1] != "" {
-				writeElement(&b, "id:"+x[0], x[1])
-			}
-		}
-		b.WriteString("</xrd:id>")
-		writeElement(&b, "xrd:name", c.Name)
-		if c.SubsystemName != "" {
-			writeElement(&b, "xrd:subsystemName", c.SubsystemName)
-		}
-		b.WriteString("</xrd:member>")
+// maxMessageID is the longest X-Road-Id that providers take.
+const maxMessageID = 256
+
+// parseParty reads X-Road-Represented-Party: "[class/]code" (spec §2.2). Whether the party is believed is the grants' business.
+func parseParty(raw string) (string, error) {
+	if raw == "" {
+		return "", nil
 	}
-	b.WriteString("</xrd:clientList>")
-	return b.Bytes()
+	plain, err := exchange.ParseID(raw)
+	if err != nil {
+		return "", err
+	}
+	switch strings.Count(plain, "/") {
+	case 0:
+		_, err = orgcode.ParseSubsystem("x/x/x/" + plain)
+	case 1:
+		_, err = orgcode.ParseSubsystem("x/x/" + plain)
+	default:
+		err = errors.New("a represented party has at most two segments")
+	}
+	return plain, err
+}
+
+// onward copies the headers that travel on: not those that proved who asks, and of ours only what the call says itself (spec
+// §4.2). What belongs to one connection only, the exchange drops.
+func onward(h http.Header, used []string) http.Header {
+	out := make(http.Header, len(h))
+	for name, values := range h {
+		switch {
+		case strings.HasPrefix(name, "Truc-"), slices.Contains(used, name):
+		case (name == "X-Api-Key" || name == "Authorization") && slices.ContainsFunc(values, isOurs):
+		case name == exchange.HeaderServer:
+			out[name] = []string{last(values)}
+		default:
+			out[name] = values
+		}
+	}
+	return out
+}
+
+// isOurs reports whether a credential was made by a node, and so must not travel.
+func isOurs(v string) bool {
+	return strings.Contains(v, "truc_key_") || strings.Contains(v, "truc_dpop_")
 }

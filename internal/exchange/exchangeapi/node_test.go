@@ -41,6 +41,7 @@ type testNet struct {
 	services map[string]string   // service id → server id
 	level    string
 	signAlg  pki.Alg
+	members  []exchange.Member // nil for the two of newPair
 }
 
 func newTestNet(t *testing.T) *testNet {
@@ -89,6 +90,9 @@ func (n *testNet) Key(id string) (exchange.Key, error) {
 }
 
 func (n *testNet) Members() []exchange.Member {
+	if n.members != nil {
+		return n.members
+	}
 	out := []exchange.Member{
 		{ID: "VN/GOV/G01", Name: map[string]string{"vi": "Bộ Công an", "en": "Ministry of Public Security"}, Subsystems: []string{"VN/GOV/G01/population"}},
 		{ID: "VN/GOV/H36", Name: map[string]string{"vi": "Lâm Đồng", "en": "Lâm Đồng"}, Subsystems: []string{"VN/GOV/H36/onestop"}},

@@ -4,7 +4,6 @@ package exchangepage
 
 import (
 	"context"
-	"crypto/rand"
 	"embed"
 	"net/http"
 	"sort"
@@ -14,7 +13,6 @@ import (
 
 	"truc/internal/errs"
 	"truc/internal/exchange"
-	"truc/internal/exchange/exchangeapi"
 	"truc/internal/i18n"
 	"truc/internal/reqctx"
 	"truc/internal/web"
@@ -290,103 +288,6 @@ func (p *Pages) services(w http.ResponseWriter, r *http.Request) error {
 		}})
 	}
 	return p.templates.Render(w, r, http.StatusOK, "services", pg)
-}
-
-type keysPage struct {
-	ui.Page
-	Keys      []keyRow
-	None      ui.Empty
-	Label     ui.Input
-	Subsystem ui.Select
-	Create    ui.Button
-	// Secret is shown once, after the key was made.
-	Secret string
-}
-
-type keyRow struct {
-	Label, Subsystem, State string
-	Since                   time.Time
-	Revoke                  *ui.Button
-}
-
-func (p *Pages) keys(w http.ResponseWriter, r *http.Request) error {
-	return p.renderKeys(w, r, http.StatusOK, "", nil)
-}
-
-func (p *Pages) renderKeys(w http.ResponseWriter, r *http.Request, status int, secret string, problems ui.Problems) error {
-	pg := keysPage{Page: page(r, "exchange.keys.title"), Secret: secret}
-	pg.Back, pg.Problems = "/exchange/admin", problems
-	list, err := p.Keys.Keys(r.Context())
-	if err != nil {
-		return err
-	}
-	pg.None = ui.Empty{Title: pg.T("exchange.keys.none"), Text: pg.T("exchange.keys.none_text")}
-	for _, k := range list {
-		row := keyRow{Label: k.Label, Subsystem: k.Subsystem, State: pg.T("exchange.keys.active"), Since: k.CreatedAt}
-		if k.RevokedAt.IsZero() {
-			row.Revoke = &ui.Button{Text: pg.T("exchange.keys.revoke"), Kind: "secondary", Name: "id", Value: k.ID}
-		} else {
-			row.State = pg.T("exchange.keys.revoked")
-		}
-		pg.Keys = append(pg.Keys, row)
-	}
-	pg.Label = ui.Input{Name: "label", Label: pg.T("exchange.keys.label"), Hint: pg.T("exchange.keys.label_hint"), Error: problems.For("label")}
-	pg.Subsystem = ui.Select{Name: "subsystem", Label: pg.T("exchange.client"), Empty: pg.T("exchange.choose"), Error: problems.For("subsystem")}
-	for _, s := range p.Subsystems {
-		pg.Subsystem.Options = append(pg.Subsystem.Options, ui.Option{Value: s, Label: s})
-	}
-	pg.Create = ui.Button{Text: pg.T("exchange.keys.create")}
-	w.Header().Set("Cache-Control", "no-store")
-	return p.templates.Render(w, r, status, "keys", pg)
-}
-
-func (p *Pages) keyCreate(w http.ResponseWriter, r *http.Request) error {
-	form, err := web.ReadForm(w, r, 4<<10)
-	if err != nil {
-		return err
-	}
-	var problems ui.Problems
-	label, sub := strings.TrimSpace(form.Get("label")), form.Get("subsystem")
-	if label == "" || len(label) > 200 {
-		problems.Add("label", "exchange.keys.label_missing")
-	}
-	known := false
-	for _, s := range p.Subsystems {
-		known = known || s == sub
-	}
-	if !known {
-		problems.Add("subsystem", "exchange.keys.subsystem_missing")
-	}
-	if len(problems) > 0 {
-		return p.renderKeys(w, r, http.StatusUnprocessableEntity, "", problems)
-	}
-	if err := p.audit(r, "exchange.key.create", sub); err != nil {
-		return err
-	}
-	secret := "truc_key_" + rand.Text() + rand.Text()
-	err = p.Keys.AddKey(r.Context(), exchange.APIKey{
-		ID: rand.Text(), Hash: exchangeapi.HashKey(secret), Subsystem: sub, Label: label,
-		CreatedAt: p.Now().UTC(), CreatedBy: reqctx.PrincipalOf(r.Context()).ID,
-	})
-	if err != nil {
-		return err
-	}
-	return p.renderKeys(w, r, http.StatusOK, secret, nil)
-}
-
-func (p *Pages) keyRevoke(w http.ResponseWriter, r *http.Request) error {
-	form, err := web.ReadForm(w, r, 4<<10)
-	if err != nil {
-		return err
-	}
-	if err := p.audit(r, "exchange.key.revoke", form.Get("id")); err != nil {
-		return err
-	}
-	if err := p.Keys.RevokeKey(r.Context(), form.Get("id"), p.Now().UTC()); err != nil {
-		return err
-	}
-	ui.Flash(w, "exchange.keys.revoke_done")
-	return web.SeeOther(w, r, "/exchange/admin/keys")
 }
 
 type testPage struct {

@@ -3,7 +3,12 @@ package exchangepage
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -190,10 +195,33 @@ func TestActs(t *testing.T) {
 	if status, body = f.do(t, "GET", "/exchange/admin/keys", "vi", nil, "admin"); status != http.StatusOK || strings.Contains(body, "truc_key_") || !strings.Contains(body, "Một cửa") {
 		t.Errorf("keys afterwards: %d\n%s", status, body)
 	}
+	// A certificate's key is pinned; nothing is shown. A token for it is shown once.
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
+	form := url.Values{"label": {"Kho"}, "subsystem": {"VN/GOV/G01/population"}, "kind": {"mtls"}, "key": {text}, "error_codes": {"legacy"}}
+	if status, _ = f.do(t, "POST", "/exchange/admin/keys", "vi", form, "admin"); status != http.StatusSeeOther {
+		t.Errorf("pin: %d", status)
+	}
+	form.Set("kind", "bound_token")
+	if status, body = f.do(t, "POST", "/exchange/admin/keys", "en", form, "admin"); status != http.StatusOK || !strings.Contains(body, "truc_dpop_") || !strings.Contains(body, "A TLS certificate · Older names") {
+		t.Errorf("bound token: %d\n%s", status, body)
+	}
+	form = url.Values{"label": {"Sổ"}, "subsystem": {"VN/GOV/G01/population"}, "kind": {"mtls"}, "key": {"<b>none"}, "error_codes": {"x"}}
+	status, body = f.do(t, "POST", "/exchange/admin/keys", "en", form, "admin")
+	if status != http.StatusUnprocessableEntity || !strings.Contains(body, `href="#f-key"`) || !strings.Contains(body, `href="#f-error_codes"`) || !strings.Contains(body, `value="Sổ"`) || !strings.Contains(body, "&lt;b&gt;none") {
+		t.Errorf("faults beside their fields: %d\n%s", status, body)
+	}
 	if status, _ = f.do(t, "POST", "/exchange/admin/keys", "vi", url.Values{"label": {""}, "subsystem": {"VN/GOV/G99/x"}}, "admin"); status != http.StatusUnprocessableEntity {
 		t.Errorf("key for a stranger: %d", status)
 	}
-	if len(f.audited) != 3 || f.audited[0] != "lan exchange.evidence.export VN-9" {
+	if len(f.audited) != 5 || f.audited[0] != "lan exchange.evidence.export VN-9" {
 		t.Errorf("audited = %v", f.audited)
 	}
 }

@@ -17,11 +17,20 @@ import (
 // TestKeyMemory checks that a key that was read before it was revoked is not remembered after.
 func TestKeyMemory(t *testing.T) {
 	var m keyMemory
-	_, era, _ := m.find("h")
+	now := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	_, era, _ := m.find("h", now)
 	m.forget()
-	m.keep(exchange.APIKey{Hash: "h"}, era)
-	if _, _, ok := m.find("h"); ok {
+	m.keep(exchange.APIKey{Hash: "h"}, era, now)
+	if _, _, ok := m.find("h", now); ok {
 		t.Error("a key of before the change is remembered")
+	}
+	_, era, _ = m.find("h", now)
+	m.keep(exchange.APIKey{Hash: "h"}, era, now)
+	if _, _, ok := m.find("h", now.Add(keyMemorySpan)); !ok {
+		t.Error("a key is forgotten at once")
+	}
+	if _, _, ok := m.find("h", now.Add(time.Second)); ok {
+		t.Error("a key that another process may have revoked is remembered for a second")
 	}
 }
 
@@ -33,7 +42,7 @@ func TestStore(t *testing.T) {
 	storagetest.Module(t, "exchange", sub, func(t *testing.T, db *storage.DB) {
 		ctx := t.Context()
 		now := time.Date(2026, 11, 21, 9, 0, 0, 123000, time.UTC)
-		s := &Store{DB: db}
+		s := &Store{DB: db, Now: func() time.Time { return now }}
 		a := exchange.Message{
 			Role: exchange.RoleProvider, RequestID: "r1", ExchangeID: "x", Client: "VN/GOV/H36/onestop", Service: "VN/GOV/G01/population/person", Method: "POST",
 			Path: "/query", Outcome: "ok", At: now, RequestIndex: 4, ResponseIndex: -1, RequestSize: 9, Activity: "prefill", Dossier: "d",
@@ -95,7 +104,7 @@ func TestStore(t *testing.T) {
 		if rows, err := s.RequestIDs(ctx, now); err != nil || len(rows) != 152 {
 			t.Errorf("%d rows after a long batch, %v; want 152", len(rows), err)
 		}
-		k := exchange.APIKey{ID: "k", Hash: "h", Subsystem: a.Client, Label: "l", CreatedAt: now, CreatedBy: "admin"}
+		k := exchange.APIKey{ID: "k", Kind: exchange.ClientBound, Hash: "h", Thumbprint: "t", ErrorCodes: exchange.CodesLegacy, Subsystem: a.Client, Label: "l", CreatedAt: now, CreatedBy: "admin"}
 		if err := s.AddKey(ctx, k); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,35 @@
+package exchange
+
+import (
+	"slices"
+	"strings"
+)
+
+// EvidencePart says which direction of an exchange a package holds.
+type EvidencePart string
+
+// The parts of an exchange.
+const (
+	EvidenceAll      EvidencePart = ""
+	EvidenceRequest  EvidencePart = "request"
+	EvidenceResponse EvidencePart = "response"
+)
+
+// keep drops what the party took no part in: ids of exchanges need not be unique, so one id may name those of others too.
+func (o EvidenceOptions) keep(rows []Message) []Message {
+	return slices.DeleteFunc(rows, func(m Message) bool {
+		return o.Party != "" && m.Client != o.Party && !strings.HasPrefix(m.Service, o.Party+"/") || len(o.entries(m)) == 0
+	})
+}
+
+// entries returns the positions in the log that belong into the package; -1 where there is none is left out.
+func (o EvidenceOptions) entries(m Message) []int64 {
+	var out []int64
+	if o.Part != EvidenceResponse && m.RequestIndex >= 0 {
+		out = append(out, m.RequestIndex)
+	}
+	if o.Part != EvidenceRequest && m.ResponseIndex >= 0 {
+		out = append(out, m.ResponseIndex)
+	}
+	return out
+}
