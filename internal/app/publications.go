@@ -13,6 +13,7 @@ import (
 
 	"truc/internal/exchange"
 	"truc/internal/exchange/exchangeapi"
+	"truc/internal/exchange/exchangepage"
 	"truc/internal/exchange/exchangestore"
 	"truc/internal/exchange/publication"
 	"truc/internal/i18n"
@@ -45,7 +46,8 @@ func (n *Node) startPublications(ctx context.Context, store *exchangestore.Store
 	n.every("exchange.publications", time.Second, n.publications.Sync)
 	n.background("exchange.announce", func(ctx context.Context) error { return n.announce(ctx, changed) })
 	operations := &exchangeapi.ManagePublications{Publications: n.publications, Text: n.messages.T}
-	return operations.Declare(n.manage)
+	pages := &exchangepage.PublishedPages{Service: n.publications, Subsystems: n.cfg.subsystems(), Renderer: n.renderer}
+	return errors.Join(operations.Declare(n.manage), pages.Mount(n.mux))
 }
 
 // announce tells the directory after each change what this node offers, until the center took it.
