@@ -46,6 +46,7 @@ func checkLedgers(t *testing.T, n *demo.Network, tale *demo.Tale) {
 		index[node] = exchangeIndex(t, db)
 	}
 	checkExchanges(t, index)
+	checkLogs(t, n)
 	d, err := n.Describe()
 	if err != nil {
 		t.Fatal(err)
@@ -202,6 +203,29 @@ func checkExchanges(t *testing.T, index map[string][]exchange.Message) {
 	}
 	if agreed < 10 {
 		t.Errorf("only %d exchanges were acknowledged", agreed)
+	}
+}
+
+// checkLogs holds every node's exchange log against every other's: whatever was acknowledged is in both, and they agree.
+func checkLogs(t *testing.T, n *demo.Network) {
+	t.Helper()
+	acknowledged, nodes := 0, n.Nodes()
+	for i, a := range nodes {
+		for _, b := range nodes[i:] {
+			var out safeBuffer
+			err := run(t.Context(), []string{"evidence", "compare", filepath.Join(n.Dir(a), "data"), filepath.Join(n.Dir(b), "data")}, func(string) string { return "" }, &out, &out)
+			if err != nil {
+				t.Errorf("%s and %s: %v\n%s", a, b, err, out.String())
+			}
+			var count int
+			if _, text, ok := strings.Cut(out.String(), ": "); ok {
+				_, _ = fmt.Sscan(text, &count)
+			}
+			acknowledged += count
+		}
+	}
+	if acknowledged < 10 {
+		t.Errorf("only %d acknowledged exchanges are in the logs", acknowledged)
 	}
 }
 

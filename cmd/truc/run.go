@@ -23,6 +23,7 @@ func commands() []command {
 		{"services", "publish FILE|list|refresh|disable|enable|test", "publish services of own systems at a running node", servicesCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
 		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},
+		{"evidence", "export ID -o FILE | compare DIR DIR", "fetch the proof of an exchange, or compare two nodes' logs", evidence},
 		{"bench", "dossiers|exchange [-json]", "measure", bench},
 		{"config", "check|print -config FILE", "check or show a configuration", configCommand},
 		{"version", "", "say which version this is", version},

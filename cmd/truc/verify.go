@@ -4,18 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"truc/internal/audit"
-	"truc/internal/directory"
 	"truc/internal/errs"
-	"truc/internal/exchange"
 	"truc/internal/i18n"
 	"truc/internal/pki"
 	"truc/internal/sign"
@@ -27,7 +23,7 @@ func verify(_ context.Context, s streams, args []string) error {
 	fs := flag.NewFlagSet("verify", flag.ContinueOnError)
 	fs.SetOutput(s.err)
 	language := fs.String("lang", "vi", "language of the answer: vi or en")
-	roots := fs.String("roots", "", "PEM file of authorities to trust, for signed PDF files")
+	roots := fs.String("roots", "", "PEM file of authorities to trust, for signed PDF files and for the time-stamps of evidence packages")
 	anchor := fs.String("anchor", "", "key id of the network's directory key, for evidence packages")
 	var keys stringList
 	fs.Var(&keys, "key", "verifier key of the log to trust, for receipts; may be repeated")
@@ -60,7 +56,7 @@ func verify(_ context.Context, s streams, args []string) error {
 	case bytes.Contains(content, []byte("records.json")) && bytes.HasPrefix(content, []byte("PK")):
 		return v.receipt(content, keys)
 	case bytes.HasPrefix(content, []byte("PK")):
-		return v.evidence(content, *anchor)
+		return v.evidence(content, *anchor, *roots)
 	}
 	return errors.New("the file is neither a receipt, nor an evidence package, nor a PDF")
 }
@@ -142,68 +138,4 @@ func (v verifier) pdf(content []byte, rootsFile string) error {
 		return errors.New(v.cat.T(v.lang, "cmd.verify.not_valid"))
 	}
 	return nil
-}
-
-func (v verifier) evidence(content []byte, anchor string) error {
-	pkg, err := exchange.OpenEvidence(content)
-	if err != nil {
-		return v.fail(err)
-	}
-	trust, note, err := evidenceTrust(pkg, anchor)
-	if err != nil {
-		return v.fail(err)
-	}
-	rep, err := exchange.VerifyEvidence(content, trust)
-	if err != nil {
-		return v.fail(err)
-	}
-	fmt.Fprintf(v.out, "%s  %s\n", rep.ExchangeID, rep.Node)
-	for _, e := range rep.Entries {
-		fmt.Fprintf(v.out, "  %s %s  %s → %s  %s  inclusion %s, signature %s %s\n", i18n.DateTime(e.At), e.Direction, e.Client, e.Service, e.Outcome, e.Inclusion, e.Signature, e.Reason)
-	}
-	v.say(note)
-	if !rep.OK {
-		return errors.New(v.cat.T(v.lang, "cmd.verify.not_valid"))
-	}
-	return nil
-}
-
-// evidenceTrust takes keys from the directory document in the package, after checking it against the anchor. Without
-// an anchor the package can only be held against itself, and the answer says so.
-func evidenceTrust(pkg *exchange.Package, anchor string) (exchange.Trust, string, error) {
-	note := "cmd.verify.anchored"
-	instance, _, _ := strings.Cut(pkg.Node, "/")
-	a := directory.Anchor{Instance: instance, KeyIDs: []string{anchor}}
-	if anchor == "" {
-		note = "cmd.verify.not_anchored"
-		var env directory.Envelope
-		if err := json.Unmarshal(pkg.Directory, &env); err != nil {
-			return exchange.Trust{}, "", err
-		}
-		a.KeyIDs = nil
-		for _, sig := range env.Signatures {
-			a.KeyIDs = append(a.KeyIDs, sig.KeyID)
-		}
-	}
-	doc, _, err := a.Open(pkg.Directory)
-	if err != nil {
-		return exchange.Trust{}, "", err
-	}
-	return exchange.Trust{
-		Key: func(id string) (exchange.Key, error) {
-			node, key, ok := doc.SigningKey(id)
-			if !ok {
-				return exchange.Key{}, errs.E(errs.NotFound, "exchange.key_unknown", nil)
-			}
-			pub, err := key.Public()
-			return exchange.Key{ID: id, Public: pub, ServerID: node.ID, Revoked: doc.IsRevoked(id)}, err
-		},
-		LogKey: func(server string) (string, error) {
-			node, ok := doc.Node(server)
-			if !ok {
-				return "", errs.E(errs.NotFound, "exchange.member_unknown", nil)
-			}
-			return node.LogKey, nil
-		},
-	}, note, nil
 }

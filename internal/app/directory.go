@@ -198,6 +198,7 @@ func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token dir
 	f, err := directory.OpenFollower(directory.FollowerOptions{
 		Dir: n.path("directory"), Center: center, NodeID: n.cfg.ServerID(), Signing: n.currentKeys().Signing, Interval: n.pullInterval(), Now: n.now, Log: n.log,
 		OnChange: func(*directory.Document) {
+			n.keepDirectory()
 			select {
 			case n.directoryNews <- struct{}{}:
 			default:

@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +44,7 @@ func (n *Node) startEvidence(ctx context.Context, carrier *exchangeapi.Carrier) 
 		return nil, err
 	}
 	store := &exchangestore.Notary{DB: n.db, Now: n.now}
+	n.keepDirectory()
 	authorities, err := n.authorities()
 	if err != nil {
 		return nil, err
@@ -64,6 +67,9 @@ func (n *Node) startEvidence(ctx context.Context, carrier *exchangeapi.Carrier) 
 			return nil, err
 		}
 		n.notaries = append(n.notaries, no)
+		if name == "exchange" {
+			n.exchange.SetSources(exchange.EvidenceSources{Notary: no, Directory: n.directoryAt, Witnesses: n.witnessKeys})
+		}
 		n.background("evidence."+name, no.Run)
 		n.every("evidence.tidy."+name, time.Hour, func(ctx context.Context) error { return n.tidyLog(ctx, name, log) })
 		n.every("evidence.verify."+name, 24*time.Hour, func(ctx context.Context) error { return n.verifyLog(ctx, log, store) })
@@ -156,8 +162,11 @@ func (n *Node) authorities() ([]notary.Authority, error) {
 		if n.cfg.Env == pki.Production {
 			return nil, nil
 		}
-		_, tsa, err := n.developmentAuthority()
-		return []notary.Authority{{Name: "development", Client: tsa}}, err
+		ca, tsa, err := n.developmentAuthority()
+		if err != nil {
+			return nil, err
+		}
+		return []notary.Authority{{Name: "development", Client: tsa, Roots: pki.EncodePEM(ca.Cert())}}, nil
 	}
 	client := &http.Client{Timeout: 10 * time.Second}
 	var out []notary.Authority
@@ -178,7 +187,7 @@ func (n *Node) authorities() ([]notary.Authority, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, notary.Authority{Name: cmp.Or(a.Name, u.Host), Client: &sign.TSAClient{URL: a.URL, Client: client, Roots: roots, Now: n.now}})
+		out = append(out, notary.Authority{Name: cmp.Or(a.Name, u.Host), Client: &sign.TSAClient{URL: a.URL, Client: client, Roots: roots, Now: n.now}, Roots: b})
 	}
 	return out, nil
 }
@@ -232,4 +241,53 @@ func (n *Node) verifyLog(ctx context.Context, log *translog.Log, store notary.St
 	}
 	now := n.now()
 	return errors.Join(err, store.Report(ctx, notary.Incident{Kind: notary.Damage, Origin: log.Origin(), Peer: n.cfg.ServerID(), Detail: err.Error(), First: now, Last: now, Count: 1}))
+}
+
+// keepDirectory keeps the directory document in force for evidence packages: what was valid when a message was signed
+// must be shown years later. Documents are some kilobytes and change a few times a day.
+func (n *Node) keepDirectory() {
+	if n.follower == nil {
+		return
+	}
+	b, st := n.follower.Envelope(), n.follower.Status()
+	if len(b) == 0 {
+		return
+	}
+	path := n.directoryPath(st.Version)
+	if _, err := os.Stat(path); err == nil {
+		return
+	}
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = replaceFile(path, b)
+	}
+	if err != nil {
+		n.log.Error("the directory document cannot be kept for evidence", slog.Any("error", err))
+	}
+}
+
+func (n *Node) directoryPath(version int64) string {
+	return n.path("directory", "history", strconv.FormatInt(version, 10)+".json")
+}
+
+// directoryAt returns the directory document of a version; nil when it was not kept.
+func (n *Node) directoryAt(version int64) []byte {
+	b, err := os.ReadFile(n.directoryPath(version))
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// witnessKeys are the witnesses that the directory names.
+func (n *Node) witnessKeys() []exchange.WitnessKey {
+	doc := n.follower.Document()
+	if doc == nil {
+		return nil
+	}
+	var out []exchange.WitnessKey
+	for _, w := range doc.Witnesses {
+		out = append(out, exchange.WitnessKey{Node: w.Node, Key: w.Key})
+	}
+	return out
 }

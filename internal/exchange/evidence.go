@@ -4,56 +4,68 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"time"
+	"maps"
+	"slices"
+	"strconv"
 
 	"truc/internal/errs"
+	"truc/internal/exchange/notary"
+	"truc/internal/pki"
+	"truc/internal/sign"
+	"truc/internal/translog"
 )
 
 // evidenceFormat names the package's layout.
-const evidenceFormat = "truc-evidence-1"
+const evidenceFormat = "truc-evidence-2"
 
 // maxEvidence bounds what a verifier reads from a package.
-const maxEvidence = 64 << 20
+const maxEvidence = 256 << 20
 
 type evidenceManifest struct {
-	Format     string         `json:"format"`
-	ExchangeID string         `json:"exchange_id"`
-	Node       string         `json:"node"`
-	LogKey     string         `json:"log_key"`
-	MadeAt     int64          `json:"made_at"`
-	Entries    []evidenceItem `json:"entries"`
+	Format      string               `json:"format"`
+	ExchangeID  string               `json:"exchange_id"`
+	Node        string               `json:"node"`
+	LogKey      string               `json:"log_key"`
+	MadeAt      int64                `json:"made_at"`
+	Entries     []evidenceItem       `json:"entries"`
+	Checkpoints []evidenceCheckpoint `json:"checkpoints"`
+	// Directories are the versions of the directory document in directory/VERSION.json; directory.json is the newest.
+	Directories []int64 `json:"directories"`
+	// Files holds the hex SHA-256 of every other file.
+	Files map[string]string `json:"files"`
 }
 
 type evidenceItem struct {
 	Index   int64  `json:"index"`
 	Entry   string `json:"entry"`
 	Receipt string `json:"receipt"`
+	// Checkpoint is the tree size of the confirmed checkpoint that the receipt leads to; 0 when none is confirmed.
+	Checkpoint int64 `json:"checkpoint"`
 	// Person is the opened X-Road-UserId of a request, when the export was asked to give it.
 	Person string `json:"person,omitempty"`
+	// Body is the file of the message's body, when it was kept and asked for.
+	Body string `json:"body,omitempty"`
 }
 
-const evidenceReadme = `Truc evidence package / Gói chứng cứ Truc
+// evidenceCheckpoint is a checkpoint with its confirmations: checkpoints/SIZE.note is the note with cosignatures,
+// checkpoints/SIZE.stamped the exact bytes under the time-stamp, checkpoints/SIZE.tst the token.
+type evidenceCheckpoint struct {
+	Size int64 `json:"size"`
+	// Witnesses are those whose cosignatures the note carries.
+	Witnesses []WitnessKey `json:"witnesses"`
+	Stamped   bool         `json:"stamped"`
+	Authority string       `json:"authority"`
+}
 
-manifest.json   what is in the package / nội dung gói
-entries/        log entries: who asked whom what, when, on which basis, with digests and signatures
-                bản ghi nhật ký: ai hỏi ai, khi nào, căn cứ nào, kèm mã băm và chữ ký
-receipts/       proofs that each entry is in the node's log (C2SP tlog-proof)
-                chứng minh từng bản ghi nằm trong nhật ký của nút
-directory.json  the signed directory document in force at export
-                tài liệu danh bạ đã ký có hiệu lực khi xuất
-
-How to check / Cách kiểm tra:   truc verify FILE
-By hand: SHA-256 of 0x00 and the entry's bytes is the leaf of the Merkle tree (RFC 6962) that the receipt leads to
-the root of; the root is in the checkpoint, signed by log_key. "signature" in an entry is Ed25519 over "base"
-(RFC 9421), by the key whose SHA-256 (of the SubjectPublicKeyInfo, base64url) is "key_id" and which the directory
-lists for the node. If the base holds "[sealed]", put the person's id from the manifest in its place first.
-Bodies are not kept; "content-digest" in the base lets anyone who has the body check it.
-`
+func (c evidenceCheckpoint) file(kind string) string {
+	return "checkpoints/" + strconv.FormatInt(c.Size, 10) + "." + kind
+}
 
 // EvidenceOptions say what goes into a package.
 type EvidenceOptions struct {
@@ -62,6 +74,41 @@ type EvidenceOptions struct {
 	// Party, when set, is a subsystem: only exchanges in which it took part are given. Part narrows them to one direction.
 	Party string
 	Part  EvidencePart
+	// Bodies adds the bodies of messages as far as they were kept. They may hold personal data.
+	Bodies bool
+}
+
+// WitnessKey names a witness and the key of its cosignatures (a note verifier key).
+type WitnessKey struct {
+	Node string `json:"node"`
+	Key  string `json:"key"`
+}
+
+// EvidenceSources give what a package holds beyond the log itself; each may be nil.
+type EvidenceSources struct {
+	// Notary knows the confirmed checkpoints.
+	Notary interface {
+		Confirmed(ctx context.Context, index int64) (notary.Row, error)
+		RootsOf(authority string) []byte
+	}
+	// Directory returns the signed directory document of a version; nil when it was not kept.
+	Directory func(version int64) []byte
+	// Witnesses lists the witnesses of the network.
+	Witnesses func() []WitnessKey
+	// Body returns a kept body of this node's entry; NotFound when it was not kept, or its time is over.
+	Body func(ctx context.Context, role, direction, requestID string) ([]byte, error)
+}
+
+// SetSources says where evidence packages take what is not in the log.
+func (s *Service) SetSources(src EvidenceSources) { s.sources.Store(&src) }
+
+// packer writes one package.
+type packer struct {
+	s     *Service
+	src   EvidenceSources
+	opt   EvidenceOptions
+	m     evidenceManifest
+	files map[string][]byte
 }
 
 // Evidence returns a package (ZIP) that proves what this node knows of an exchange. NotFound when it knows nothing.
@@ -77,30 +124,158 @@ func (s *Service) Evidence(ctx context.Context, exchangeID string, opt EvidenceO
 	if rows = opt.keep(rows); len(rows) == 0 {
 		return nil, errs.E(errs.NotFound, "exchange.evidence_none", nil)
 	}
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
-	m := evidenceManifest{Format: evidenceFormat, ExchangeID: exchangeID, Node: s.opt.ServerID, LogKey: s.opt.Log.VerifierKey(), MadeAt: s.now().Unix()}
+	p := &packer{s: s, opt: opt, files: map[string][]byte{}, m: evidenceManifest{
+		Format: evidenceFormat, ExchangeID: exchangeID, Node: s.opt.ServerID, LogKey: s.opt.Log.VerifierKey(), MadeAt: s.now().Unix(),
+		Checkpoints: []evidenceCheckpoint{}, Directories: []int64{},
+	}}
+	if src := s.sources.Load(); src != nil {
+		p.src = *src
+	}
+	var indexes []int64
 	for _, row := range rows {
 		for _, i := range opt.entries(row) {
-			if i < 0 {
-				continue
+			if i >= 0 {
+				indexes = append(indexes, i)
 			}
-			item, err := s.evidenceEntry(z, i, opt)
-			if err != nil {
-				return nil, err
-			}
-			m.Entries = append(m.Entries, item)
 		}
 	}
-	manifest, err := json.MarshalIndent(m, "", "  ")
+	slices.SortFunc(indexes, func(a, b int64) int { return int(b - a) }) // the last first: its confirmation covers all
+	for _, i := range indexes {
+		if err := p.entry(ctx, i); err != nil {
+			return nil, err
+		}
+	}
+	slices.Reverse(p.m.Entries)
+	p.files["directory.json"] = s.opt.Directory.State().Envelope
+	p.files["README.txt"] = []byte(evidenceReadme)
+	if note := s.opt.Log.Pruned(); note != nil {
+		p.files["pruned.note"] = note
+	}
+	return p.zip()
+}
+
+func (p *packer) entry(ctx context.Context, i int64) error {
+	b, err := p.s.opt.Log.Entry(i)
+	if errors.Is(err, translog.ErrPruned) {
+		return errs.E(errs.NotFound, "exchange.evidence_pruned", err)
+	}
+	if err != nil {
+		return err
+	}
+	e, err := decodeEntry(b)
+	if err != nil {
+		return err
+	}
+	item := evidenceItem{Index: i, Entry: fmt.Sprintf("entries/%d.json", i), Receipt: fmt.Sprintf("receipts/%d.tlog-proof", i)}
+	receipt, err := p.confirm(ctx, &item)
+	if err != nil {
+		return err
+	}
+	p.files[item.Entry], p.files[item.Receipt] = b, receipt
+	if p.opt.Persons && e.User != "" {
+		salt, err := base64.StdEncoding.DecodeString(e.Salt)
+		if err != nil {
+			return err
+		}
+		if item.Person, err = p.s.seal.open(e.User, salt); err != nil {
+			return errs.E(errs.Internal, "exchange.seal_lost", err)
+		}
+	}
+	if p.opt.Bodies && p.src.Body != nil {
+		body, err := p.src.Body(ctx, e.Role, e.Direction, e.RequestID)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return err
+		}
+		if err == nil {
+			item.Body = fmt.Sprintf("bodies/%d", i)
+			p.files[item.Body] = body
+		}
+	}
+	if p.src.Directory != nil && !slices.Contains(p.m.Directories, e.Directory) {
+		if doc := p.src.Directory(e.Directory); doc != nil {
+			p.m.Directories = append(p.m.Directories, e.Directory)
+			p.files[directoryFile(e.Directory)] = doc
+		}
+	}
+	p.m.Entries = append(p.m.Entries, item)
+	return nil
+}
+
+func directoryFile(version int64) string {
+	return "directory/" + strconv.FormatInt(version, 10) + ".json"
+}
+
+// confirm makes the receipt of an entry, to a checkpoint that others have confirmed when there is one.
+func (p *packer) confirm(ctx context.Context, item *evidenceItem) ([]byte, error) {
+	for _, c := range p.m.Checkpoints { // one that is in the package covers the entry too, if it is not much later
+		if c.Size > item.Index {
+			item.Checkpoint = c.Size
+			return p.s.opt.Log.ReceiptIn(item.Index, c.Size, p.files[c.file("note")])
+		}
+	}
+	if p.src.Notary == nil {
+		return p.s.opt.Log.Receipt(item.Index)
+	}
+	row, err := p.src.Notary.Confirmed(ctx, item.Index)
+	if errs.Is(err, errs.NotFound) {
+		return p.s.opt.Log.Receipt(item.Index)
+	}
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{"manifest.json", manifest}, {"directory.json", s.opt.Directory.State().Envelope}, {"README.txt", []byte(evidenceReadme)}} {
-		if err := addFile(z, f.name, f.data); err != nil {
+	if err := p.checkpoint(row); err != nil {
+		return nil, err
+	}
+	item.Checkpoint = row.Size
+	return p.s.opt.Log.ReceiptIn(item.Index, row.Size, row.Note)
+}
+
+func (p *packer) checkpoint(row notary.Row) error {
+	c := evidenceCheckpoint{Size: row.Size, Witnesses: []WitnessKey{}, Stamped: row.Token != nil, Authority: row.Authority}
+	p.files[c.file("note")] = row.Note
+	if p.src.Witnesses != nil {
+		for _, w := range p.src.Witnesses() {
+			if _, err := translog.VerifyCosignature(row.Note, w.Key); err == nil {
+				c.Witnesses = append(c.Witnesses, w)
+			}
+		}
+	}
+	if c.Stamped {
+		bare, err := translog.StripCosignatures(row.Note, p.m.LogKey)
+		if err != nil {
+			return err
+		}
+		p.files[c.file("stamped")], p.files[c.file("tst")] = bare, row.Token
+		certs, err := sign.TimestampCertificates(row.Token)
+		if err != nil {
+			return err
+		}
+		p.files["tsa/chain.pem"] = append(p.files["tsa/chain.pem"], pki.EncodePEM(certs...)...)
+		if roots := p.src.Notary.RootsOf(row.Authority); roots != nil && p.files["tsa/roots.pem"] == nil {
+			p.files["tsa/roots.pem"] = roots
+		}
+	}
+	p.m.Checkpoints = append(p.m.Checkpoints, c)
+	return nil
+}
+
+func (p *packer) zip() ([]byte, error) {
+	p.m.Files = map[string]string{}
+	for name, data := range p.files {
+		sum := sha256.Sum256(data)
+		p.m.Files[name] = hex.EncodeToString(sum[:])
+	}
+	manifest, err := json.MarshalIndent(p.m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	z := zip.NewWriter(&buf)
+	if err := addFile(z, "manifest.json", manifest); err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.files)) {
+		if err := addFile(z, name, p.files[name]); err != nil {
 			return nil, err
 		}
 	}
@@ -110,37 +285,6 @@ func (s *Service) Evidence(ctx context.Context, exchangeID string, opt EvidenceO
 	return buf.Bytes(), nil
 }
 
-func (s *Service) evidenceEntry(z *zip.Writer, i int64, opt EvidenceOptions) (item evidenceItem, err error) {
-	b, err := s.opt.Log.Entry(i)
-	if err != nil {
-		return item, err
-	}
-	receipt, err := s.opt.Log.Receipt(i)
-	if err != nil {
-		return item, err
-	}
-	item = evidenceItem{Index: i, Entry: fmt.Sprintf("entries/%d.json", i), Receipt: fmt.Sprintf("receipts/%d.tlog-proof", i)}
-	if opt.Persons {
-		e, err := decodeEntry(b)
-		if err != nil {
-			return item, err
-		}
-		if e.User != "" {
-			salt, err := base64.StdEncoding.DecodeString(e.Salt)
-			if err != nil {
-				return item, err
-			}
-			if item.Person, err = s.seal.open(e.User, salt); err != nil {
-				return item, errs.E(errs.Internal, "exchange.seal_lost", err)
-			}
-		}
-	}
-	if err := addFile(z, item.Entry, b); err != nil {
-		return item, err
-	}
-	return item, addFile(z, item.Receipt, receipt)
-}
-
 func addFile(z *zip.Writer, name string, data []byte) error {
 	w, err := z.Create(name)
 	if err != nil {
@@ -148,70 +292,4 @@ func addFile(z *zip.Writer, name string, data []byte) error {
 	}
 	_, err = w.Write(data)
 	return err
-}
-
-// Package is an opened evidence package; nothing in it has been believed yet.
-type Package struct {
-	ExchangeID string
-	Node       string
-	LogKey     string
-	MadeAt     time.Time
-	// Directory is the signed document at the time of export.
-	Directory []byte
-	items     []packageItem
-}
-
-type packageItem struct {
-	evidenceItem
-	entry, receipt []byte
-}
-
-// OpenEvidence reads a package.
-func OpenEvidence(b []byte) (*Package, error) {
-	p, err := openEvidence(b)
-	if err != nil {
-		return nil, errs.E(errs.Invalid, "exchange.evidence_unreadable", err)
-	}
-	return p, nil
-}
-
-func openEvidence(b []byte) (*Package, error) {
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		return nil, err
-	}
-	if len(z.File) > 1000 {
-		return nil, errors.New("too many files")
-	}
-	files, left := map[string][]byte{}, int64(maxEvidence)
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			return nil, err
-		}
-		data, err := io.ReadAll(io.LimitReader(r, left+1))
-		_ = r.Close()
-		if err != nil {
-			return nil, err
-		}
-		if left -= int64(len(data)); left < 0 {
-			return nil, errors.New("the package is too large")
-		}
-		if _, dup := files[f.Name]; dup {
-			return nil, fmt.Errorf("file %s twice", f.Name)
-		}
-		files[f.Name] = data
-	}
-	var m evidenceManifest
-	if err := json.Unmarshal(files["manifest.json"], &m); err != nil {
-		return nil, err
-	}
-	if m.Format != evidenceFormat {
-		return nil, fmt.Errorf("format %q", m.Format)
-	}
-	p := &Package{ExchangeID: m.ExchangeID, Node: m.Node, LogKey: m.LogKey, MadeAt: time.Unix(m.MadeAt, 0).UTC(), Directory: files["directory.json"]}
-	for _, it := range m.Entries {
-		p.items = append(p.items, packageItem{evidenceItem: it, entry: files[it.Entry], receipt: files[it.Receipt]})
-	}
-	return p, nil
 }

@@ -96,12 +96,16 @@ type Log interface {
 	AppendNoWait(entries ...[]byte) (first int64, wait func(context.Context) error, err error)
 	// Receipt returns a proof that entry i is in the log, which checks offline.
 	Receipt(i int64) ([]byte, error)
+	// ReceiptIn returns a proof that entry i is in the tree of an earlier checkpoint of the log.
+	ReceiptIn(i, size int64, checkpoint []byte) ([]byte, error)
 	// Entry returns entry i.
 	Entry(i int64) ([]byte, error)
 	// Size is the number of entries.
 	Size() int64
 	// VerifierKey is the log's public key in text form.
 	VerifierKey() string
+	// Pruned is the signed statement of which entries were removed, nil when none were.
+	Pruned() []byte
 }
 
 // Store is the rebuildable index of messages.

@@ -77,6 +77,8 @@ type Service struct {
 	// permits is what is agreed; it is replaced whole, so that a request asks without a lock.
 	permits atomic.Pointer[agreement.Snapshot]
 
+	sources atomic.Pointer[EvidenceSources]
+
 	mu     sync.RWMutex // guards offers, rules and inbox
 	offers map[string]offer
 	rules  *ruleSet

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -18,6 +19,15 @@ type Trust struct {
 	Key func(keyID string) (Key, error)
 	// LogKey returns the verifier key of a node's log.
 	LogKey func(serverID string) (string, error)
+	// KeyAt, when set, returns a signing key as the directory document of a version named it; ok is false when that
+	// version is not at hand.
+	KeyAt func(version int64, keyID string) (key Key, ok bool, err error)
+	// Witness reports whether a key is that of a witness of the network; nil believes the package.
+	Witness func(w WitnessKey) bool
+	// TSARoots are the authorities of time-stamps; nil believes those in the package.
+	TSARoots *x509.CertPool
+	// Now bounds times from above.
+	Now time.Time
 }
 
 // Verdict is the outcome of one check.
@@ -40,6 +50,12 @@ type EntryReport struct {
 	Signer          string
 	// Inclusion: the entry is in the log. Signature: the signer signed what the entry says.
 	Inclusion, Signature Verdict
+	// Witnesses: others cosigned the log's statement; WitnessedBy says who. Timestamp: an authority says that the entry
+	// existed at Before. Body: the body in the package has the digest that was signed. Directory: the signer's key was in
+	// the directory document in force when the entry was made.
+	Witnesses, Timestamp, Body, Directory Verdict
+	WitnessedBy                           []string
+	Before                                time.Time
 	// Reason explains the first verdict that is not good.
 	Reason string
 }
@@ -53,6 +69,19 @@ type EvidenceReport struct {
 	OK bool
 }
 
+// Verdicts lists the outcome of each check by name, in the order in which they are told.
+func (r *EntryReport) Verdicts() []struct {
+	Name    string
+	Verdict Verdict
+} {
+	return []struct {
+		Name    string
+		Verdict Verdict
+	}{
+		{"inclusion", r.Inclusion}, {"signature", r.Signature}, {"directory", r.Directory}, {"witnesses", r.Witnesses}, {"timestamp", r.Timestamp}, {"body", r.Body},
+	}
+}
+
 // VerifyEvidence checks a package offline: every entry is in the log of the node, under a key the trust names for that
 // node, and every signature is by a key of the network and says what the entry says.
 func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
@@ -64,7 +93,7 @@ func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
 	requests := map[string]*Entry{} // role and request id → request entry
 	logKey, logErr := trust.LogKey(p.Node)
 	for _, it := range p.items {
-		er := EntryReport{Index: it.Index, Inclusion: Good, Signature: Good}
+		er := EntryReport{Index: it.Index, Inclusion: Good, Signature: Good, Witnesses: NotProvided, Timestamp: NotProvided, Body: NotProvided, Directory: NotProvided}
 		e, err := decodeEntry(it.entry)
 		if err != nil {
 			er.Inclusion, er.Signature, er.Reason = Bad, Bad, err.Error()
@@ -83,7 +112,13 @@ func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
 		if err != nil && er.Reason == "" {
 			er.Reason = err.Error()
 		}
+		er.checkConfirmations(p, it, e, logKey, trust)
+		er.checkBody(it, e)
+		er.checkDirectory(e, trust)
 		r.OK = r.OK && er.Inclusion == Good && er.Signature == Good
+		for _, v := range er.Verdicts() {
+			r.OK = r.OK && v.Verdict != Bad
+		}
 		r.Entries = append(r.Entries, er)
 	}
 	return r, nil

@@ -78,6 +78,15 @@ func (l *Log) ReceiptExtra(i int64, extra []byte) (b []byte, err error) {
 	return Receipt{Extra: extra, Index: i, Hashes: hashes, Checkpoint: msg}.Marshal(), nil
 }
 
+// ReceiptIn is [Log.Receipt] for an earlier checkpoint of this log, which may carry cosignatures.
+func (l *Log) ReceiptIn(i, size int64, checkpoint []byte) ([]byte, error) {
+	hashes, err := l.Proof(i, size)
+	if err != nil {
+		return nil, err
+	}
+	return Receipt{Index: i, Hashes: hashes, Checkpoint: checkpoint}.Marshal(), nil
+}
+
 // Receipt is the content of a C2SP tlog-proof file.
 type Receipt struct {
 	Extra      []byte // opaque and not authenticated; nil when absent

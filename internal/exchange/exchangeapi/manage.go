@@ -182,11 +182,15 @@ type message struct {
 type evidenceOf struct {
 	ID      string `path:"id" doc:"X-Road-Id"`
 	Persons bool   `query:"persons" doc:"with the ids of persons, which is personal data"`
+	Bodies  bool   `query:"bodies" doc:"with the bodies of messages as far as they were kept, which may be personal data"`
 }
 
 // AuditAct implements [manage.Act].
 func (e evidenceOf) AuditAct() string {
-	if e.Persons {
+	switch {
+	case e.Bodies:
+		return "exchange.evidence.export_bodies"
+	case e.Persons:
 		return "exchange.evidence.export_persons"
 	}
 	return "exchange.evidence.export"
@@ -215,7 +219,7 @@ func (m *Manage) declareMessages(api *manage.API) error {
 			Method: "POST", Path: "/api/exchange/evidence/{id}", ID: "exportEvidence", Tag: "messages", Summary: "Export the evidence of an exchange",
 			Roles: []manage.Role{manage.Security}, Act: "exchange.evidence.export", Produces: "application/zip",
 		}, func(ctx context.Context, in evidenceOf) (manage.File, error) {
-			b, err := m.Service.Evidence(ctx, in.ID, exchange.EvidenceOptions{Persons: in.Persons})
+			b, err := m.Service.Evidence(ctx, in.ID, exchange.EvidenceOptions{Persons: in.Persons, Bodies: in.Bodies})
 			return manage.File{Name: "evidence-" + in.ID + ".zip", Type: "application/zip", Data: b}, err
 		}),
 		manage.Handle(api, manage.Operation{

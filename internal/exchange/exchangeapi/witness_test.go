@@ -115,7 +115,7 @@ func TestLogsShowCheckpointAndTiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode != 400 {
+	if res.StatusCode != http.StatusBadRequest {
 		t.Errorf("too long: %v, %v", res, err)
 	}
 }

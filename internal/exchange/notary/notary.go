@@ -103,6 +103,8 @@ type Store interface {
 type Authority struct {
 	Name   string
 	Client sign.Timestamper
+	// Roots are the PEM certificates that the authority's certificate leads to, for evidence packages.
+	Roots []byte
 }
 
 // Notary confirms the checkpoints of one log. It is safe for concurrent use.
@@ -135,6 +137,30 @@ type progress struct {
 	size  int64
 	at    time.Time // when that size was confirmed
 	since time.Time // since when there is something unconfirmed; zero when there is nothing
+}
+
+// RootsOf returns the PEM certificates of an authority by its name; nil when it is no longer configured.
+func (n *Notary) RootsOf(authority string) []byte {
+	for _, a := range n.Authorities {
+		if a.Name == authority {
+			return a.Roots
+		}
+	}
+	return nil
+}
+
+// Confirmed returns the newest checkpoint that was cosigned or time-stamped and holds entry i; NotFound when there is
+// none.
+func (n *Notary) Confirmed(ctx context.Context, i int64) (Row, error) {
+	r, err := n.Covering(ctx, i)
+	if !errs.Is(err, errs.NotFound) {
+		return r, err
+	}
+	r, err = n.Store.Latest(ctx, n.Log.Origin())
+	if err == nil && (r.Size <= i || r.Witnesses == 0) {
+		err = errs.E(errs.NotFound, "exchange.checkpoint_none", nil)
+	}
+	return r, err
 }
 
 // State is how far a log is confirmed.

@@ -159,7 +159,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f.Notary = &Notary{
 		Log: f.log, Store: f.store, Want: 2, Witnesses: func() []WitnessPeer { return peers }, Courier: f.net, Now: now,
-		Authorities: []Authority{{"a1", switchable{tsa, f.net, "a1"}}, {"a2", switchable{tsa, f.net, "a2"}}},
+		Authorities: []Authority{{Name: "a1", Client: switchable{tsa, f.net, "a1"}}, {Name: "a2", Client: switchable{tsa, f.net, "a2"}}},
 		Every:       time.Minute, Round: time.Second, Logger: slog.New(slog.DiscardHandler),
 	}
 	if err := f.Start(t.Context()); err != nil {
