@@ -354,6 +354,7 @@ func (c *Config) Check() []error {
 	}
 	faults = append(faults, c.checkEvidence()...)
 	faults = append(faults, c.Telemetry.check()...)
+	faults = append(faults, c.checkAgreements()...)
 	if c.Env == "production" {
 		faults = append(faults, c.checkProduction()...)
 	}

@@ -9,6 +9,18 @@ import (
 // ExchangeConfig holds the access rules of the services this node offers. What no rule allows is refused.
 type ExchangeConfig struct {
 	Rules []exchange.Rule `toml:"rules"`
+	// Agreements is "required", so that a call between members needs an agreement that both have signed, besides a rule,
+	// or "off"; default "off". The policy of the network may require them in any case.
+	Agreements string `toml:"agreements"`
+	// AgreementsFor sets the same for single services, such as {"portal/notices" = "off"}; it goes before Agreements.
+	AgreementsFor map[string]string `toml:"agreements_for"`
+	// Terms are files with agreements (JSON) that this node's owner agrees to: the node proposes them to the other side,
+	// or accepts them when the other side proposes the same. Identity, times of making and beginning, and keys may be
+	// left out. Default none.
+	Terms []string `toml:"terms"`
+	// CenterMember is the member that keeps the directory, such as "VN/GOV/G22"; it signs agreements about publications.
+	// The center itself knows.
+	CenterMember string `toml:"center_member"`
 	// Limits bound what consumers may ask of the services this node offers.
 	Limits []exchange.LimitRule `toml:"limits"`
 	// Signatures is "shared", so that messages on their way to one node in the same moment share a signature, each with

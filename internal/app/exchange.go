@@ -42,6 +42,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.currentKeys().Signing, Directory: directoryView{n.follower},
 		Carrier: carrier, Log: log, Store: store, Seal: seal, ListAll: n.cfg.Exchange.CompatListAll, Zone: i18n.Zone, Now: n.now, Logger: n.log,
 		Metrics: exchange.NewMetrics(n.metrics), Spans: n.spans, OneSignatureEach: n.cfg.Exchange.Signatures == "message",
+		RequireGrant: n.grantRequired, Untimestamped: n.untimestamped,
 	})
 	if err != nil {
 		return err
@@ -76,6 +77,9 @@ func (n *Node) startExchange(ctx context.Context) error {
 		return err
 	}
 	if err := n.startPublications(ctx, store); err != nil {
+		return err
+	}
+	if err := n.startAgreements(ctx); err != nil {
 		return err
 	}
 	pages := &exchangepage.Pages{

@@ -80,6 +80,9 @@ type Node struct {
 	spans     *telemetry.Exporter
 	libraries *services.Library
 
+	// agreements are those of this node's member.
+	agreements *exchange.Agreements
+
 	// formAction are origins our forms may lead to by redirect; bypass are server-to-server endpoints.
 	formAction []string
 	bypass     []string
@@ -218,6 +221,9 @@ func (n *Node) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	if n.follower != nil && !n.ownCertificate(state) {
 		status = http.StatusServiceUnavailable
+	}
+	if n.agreements != nil {
+		state["agreementsWaiting"] = n.agreements.Waiting()
 	}
 	if b, err := outbox.Look(r.Context(), n.db); err == nil {
 		state["outboxWaiting"], state["outboxDead"] = b.Waiting, b.Dead

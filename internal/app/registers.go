@@ -56,7 +56,9 @@ func (n *Node) startRegisters(ctx context.Context) error {
 		if err := n.seedRegister(ctx, svc, id, rc.Seed); err != nil {
 			return err
 		}
-		err := n.exchange.Offer(rc.Service, exchange.Offering{Name: schema.Name, Description: schema.Name, Personal: true, Public: true}, api.Records(id))
+		err := n.exchange.Offer(rc.Service, exchange.Offering{
+			Name: schema.Name, Description: schema.Name, Personal: true, Public: true, Fields: exchange.FieldNaming{Member: "fields"},
+		}, api.Records(id))
 		if err != nil {
 			return err
 		}

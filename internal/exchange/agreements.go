@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"truc/internal/errs"
@@ -69,6 +70,7 @@ type Agreements struct {
 
 	mu      sync.Mutex // guards version, and that snapshots are made one after the other
 	version int64
+	waiting atomic.Int64
 }
 
 // AgreementView is an agreement as people and programs see it.
@@ -107,10 +109,44 @@ func (m *Agreements) Load(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := m.count(list); err != nil {
+		return err
+	}
 	m.version = version
 	m.Service.permits.Store(snap)
 	return nil
 }
+
+// count counts the terms of the configuration that are not agreed yet.
+func (m *Agreements) count(list []*agreement.Agreement) error {
+	agreed := map[string]bool{}
+	if len(m.Terms) > 0 {
+		for _, a := range list {
+			if s := a.Status(m.Now()).State; s == agreement.Valid || s == agreement.Accepted {
+				t, err := a.Document.Terms()
+				if err != nil {
+					return err
+				}
+				agreed[string(t)] = true
+			}
+		}
+	}
+	n := int64(0)
+	for _, d := range m.Terms {
+		t, err := d.Terms()
+		if err != nil {
+			return err
+		}
+		if !agreed[string(t)] {
+			n++
+		}
+	}
+	m.waiting.Store(n)
+	return nil
+}
+
+// Waiting is how many terms of the configuration are not agreed yet.
+func (m *Agreements) Waiting() int { return int(m.waiting.Load()) }
 
 // Sync loads again when another process of this node has changed the store.
 func (m *Agreements) Sync(ctx context.Context) error {
@@ -293,16 +329,14 @@ func (m *Agreements) agreedTo(a *agreement.Agreement) bool {
 }
 
 // ProposeOwn proposes the terms of the configuration for which there is no agreement yet: those in which this member is
-// the first party by name, so that the two sides of a network that is being set up do not propose the same twice.
-func (m *Agreements) ProposeOwn(ctx context.Context) (err error) {
+// the consumer of the first grant, so that the two sides of a network that is being set up do not propose the same twice.
+// It returns how many have to wait, because the directory does not list all their parties yet.
+func (m *Agreements) ProposeOwn(ctx context.Context) (left int, err error) {
 	defer errs.Wrap(&err, "propose the agreements of the configuration")
-	if len(m.Terms) == 0 {
-		return nil
-	}
 	have := map[string]bool{}
 	list, err := m.Store.Agreements(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, a := range list {
 		if s := a.Status(m.Now()).State; s == agreement.Expired {
@@ -310,7 +344,7 @@ func (m *Agreements) ProposeOwn(ctx context.Context) (err error) {
 		}
 		t, err := a.Document.Terms()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		have[string(t)] = true
 	}
@@ -318,20 +352,32 @@ func (m *Agreements) ProposeOwn(ctx context.Context) (err error) {
 	for _, d := range m.Terms {
 		t, err := d.Terms()
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if have[string(t)] || m.proposer(&d) != m.Member || !m.keysKnown(&d) {
+		if have[string(t)] {
+			continue
+		}
+		if !m.known(&d) {
+			left++
+			continue
+		}
+		if p := m.proposer(&d); p != m.Member {
+			// It may have proposed while this node was away, and will only try again after a pause.
+			if err := m.Fetch(ctx, p); err != nil {
+				m.Log.DebugContext(ctx, "a partner does not tell its agreements yet", slog.String("member", p), slog.Any("error", err))
+			}
+			left++
 			continue
 		}
 		raw, err := d.Encode()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if _, err := m.Propose(ctx, "system", raw); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
-	return failed
+	return left, failed
 }
 
 // proposer is the consumer of the first grant: it knows its own key best. A publication is proposed by its provider.
@@ -345,8 +391,13 @@ func (m *Agreements) proposer(d *agreement.Document) string {
 	return d.Grants[0].Provider()
 }
 
-// keysKnown reports whether the directory lists keys for every consumer that the terms leave open.
-func (m *Agreements) keysKnown(d *agreement.Document) bool {
+// known reports whether the directory lists every party, and keys for every consumer that the terms leave open.
+func (m *Agreements) known(d *agreement.Document) bool {
+	for _, p := range d.Parties(m.Center()) {
+		if _, err := m.addressOf(p); err != nil && p != m.Member {
+			return false
+		}
+	}
 	return !slices.ContainsFunc(d.Grants, func(g agreement.Grant) bool {
 		return g.Consumer != nil && len(g.Consumer.KeyThumbprints) == 0 && len(m.KeysOf(g.Consumer.Subsystem)) == 0
 	})

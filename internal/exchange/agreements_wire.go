@@ -60,6 +60,59 @@ func (m *Agreements) Deliver(ctx context.Context, d AgreementDelivery) (err erro
 	return m.learn(ctx, a, news.Statements)
 }
 
+// maxFetch bounds how many agreements are taken from a partner at once.
+const maxFetch = 1000
+
+// Fetch asks a member for the agreements with this one, and receives what is not known here.
+func (m *Agreements) Fetch(ctx context.Context, member string) (err error) {
+	defer errs.Wrap(&err, "fetch agreements from %s", member)
+	var list struct {
+		Agreements []agreementSummary `json:"agreements"`
+	}
+	if err := m.get(ctx, member, "/", &list); err != nil {
+		return err
+	}
+	if len(list.Agreements) > maxFetch {
+		list.Agreements = list.Agreements[:maxFetch]
+	}
+	for _, s := range list.Agreements {
+		if _, err := m.Store.Agreement(ctx, s.Content); !errs.Is(err, errs.NotFound) {
+			continue
+		}
+		if s.State != agreement.Proposed && s.State != agreement.Valid && s.State != agreement.Accepted || !agreement.IsHash(s.Content) {
+			continue
+		}
+		var news agreementNews
+		if err := m.get(ctx, member, "/"+s.Content, &news); err != nil {
+			return err
+		}
+		if _, err := m.Receive(ctx, member, news.Document, news.Statements); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// get reads from the reserved service of a member.
+func (m *Agreements) get(ctx context.Context, member, path string, v any) error {
+	to, err := m.addressOf(member)
+	if err != nil {
+		return err
+	}
+	from, err := orgcode.ParseSubsystem(m.Service.opt.Subsystems[0])
+	if err != nil {
+		return err
+	}
+	ans, err := m.Service.Call(ctx, Call{From: from, To: to, Path: path, Activity: "agreement"})
+	if err != nil {
+		return err
+	}
+	if ans.Status != http.StatusOK {
+		return errs.E(errs.KindOfStatus(ans.Status), "exchange.agreement.refused", fmt.Errorf("status %d", ans.Status), "member", member)
+	}
+	return json.Unmarshal(ans.Body, v)
+}
+
 // addressOf returns the reserved service of a member.
 func (m *Agreements) addressOf(member string) (orgcode.Service, error) {
 	for _, o := range m.Service.opt.Directory.Members() {

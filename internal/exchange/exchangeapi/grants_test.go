@@ -767,15 +767,15 @@ func TestTermsOfTheConfiguration(t *testing.T) {
 				other.Validity = own.Validity
 			}
 			p.ask.Terms = []agreement.Document{*other}
-			if err := p.ask.ProposeOwn(t.Context()); err != nil {
-				t.Fatal(err)
+			if left, err := p.ask.ProposeOwn(t.Context()); err != nil || left != 0 {
+				t.Fatal(left, err)
 			}
 			p.ask.deliver(t)
 			list, err := p.ask.List(t.Context())
 			if err != nil || len(list) != 1 || list[0].State != tt.state {
 				t.Fatalf("agreements = %+v, %v; want one that is %s", list, err, tt.state)
 			}
-			if err := p.ask.ProposeOwn(t.Context()); err != nil { // a second start proposes nothing again
+			if _, err := p.ask.ProposeOwn(t.Context()); err != nil { // a second start proposes nothing again
 				t.Fatal(err)
 			}
 			if list, err := p.ask.List(t.Context()); err != nil || len(list) != 1 {
@@ -843,4 +843,36 @@ func TestLimitsOfAGrant(t *testing.T) {
 	}
 	_, err := p.consumer.Call(t.Context(), query(t))
 	wantFault(t, err, "server.serverproxy.quota_exceeded", errs.Limited)
+}
+
+// What was proposed while a node was away is fetched by it when it comes back.
+func TestFetch(t *testing.T) {
+	p := newParties(t)
+	content, err := p.ask.Propose(t.Context(), "an", draft(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := agreement.DecodeDraft(draft(nil)) // the provider's own terms, which ask for the same
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, err := p.ask.Get(t.Context(), content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Instance, d.Validity = "VN", view.Document.Validity
+	p.give.Terms = []agreement.Document{*d}
+	if err := p.give.Load(t.Context()); err != nil || p.give.Waiting() != 1 {
+		t.Fatalf("%d wait, %v", p.give.Waiting(), err)
+	}
+	if _, err := p.give.ProposeOwn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p.give.Waiting() != 0 {
+		t.Error("the provider has not fetched and accepted")
+	}
+	p.give.deliver(t)
+	if _, err := p.consumer.Call(t.Context(), query(t)); err != nil {
+		t.Error(err)
+	}
 }

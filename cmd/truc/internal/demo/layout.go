@@ -148,6 +148,9 @@ func (l *layout) write() error {
 	if err := writeJSON(filepath.Join(l.opt.Dir, "accounts.json"), l.accounts); err != nil {
 		return err
 	}
+	if err := l.writeTerms(); err != nil {
+		return err
+	}
 	for _, a := range l.agencies {
 		if err := l.writeConfig(a); err != nil {
 			return err
@@ -213,6 +216,12 @@ func (l *layout) config(a agency) app.Config {
 		c.DB = l.opt.databaseOf(a.id())
 	}
 	c.Directory.TokenFile = l.tokenPath(a)
+	c.Exchange.Agreements, c.Exchange.CenterMember = "required", "VN/GOV/"+l.center().code
+	for _, t := range l.terms() {
+		if t.concerns(a) {
+			c.Exchange.Terms = append(c.Exchange.Terms, l.termsPath(t))
+		}
+	}
 	switch {
 	case a.kind == "center":
 		l.configCenter(&c, a)

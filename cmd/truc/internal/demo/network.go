@@ -102,6 +102,9 @@ func Start(ctx context.Context, opt Options, out io.Writer, log *slog.Logger) (n
 	if err := n.directoryReady(ctx); err != nil {
 		return n, err
 	}
+	if err := n.agreementsReady(ctx); err != nil {
+		return n, err
+	}
 	n.Took = time.Since(begin)
 	return n, n.writeJSON()
 }
@@ -248,6 +251,27 @@ func (n *Network) directoryReady(ctx context.Context) error {
 		err := until(ctx, "the directory's way to "+a.id(), func() (bool, error) {
 			v, err := n.directoryVersion(ctx, a)
 			return v >= newest, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// agreementsReady waits until every node has signed what its configuration agrees to, and the other side has too.
+func (n *Network) agreementsReady(ctx context.Context) error {
+	for _, a := range n.l.agencies {
+		err := until(ctx, "the agreements of "+a.id(), func() (bool, error) {
+			b, err := fetch(ctx, a.webURL()+"/readyz")
+			if err != nil {
+				return false, err
+			}
+			var state struct{ AgreementsWaiting int }
+			if err := json.Unmarshal(b, &state); err != nil {
+				return false, err
+			}
+			return state.AgreementsWaiting == 0, fmt.Errorf("%d wait", state.AgreementsWaiting)
 		})
 		if err != nil {
 			return err
