@@ -144,11 +144,11 @@ func TestHostileEdge(t *testing.T) {
 			{"version that is none", "/r9/VN/GOV/G01/population/person/query", head(onestop, good, "verify-dossier", h.number), "client.bad_request"},
 			{"member that is none", "/r1/VN/GOV/X99/a/b/c", head(onestop, good, "verify-dossier", h.number), "server.clientproxy.unknown_member"},
 			{"service that is none", "/r1/VN/GOV/G01/population/nothing/c", head(onestop, good, "verify-dossier", h.number), "server.clientproxy.unknown_service"},
-			{"no rule", "/r1/VN/GOV/H57/onestop/dossiers/catalogue", head(onestop, good, "verify-dossier", h.number), "server.serverproxy.access_denied"},
+			{"no agreement, so it does not leave", "/r1/VN/GOV/H57/onestop/dossiers/catalogue", head(onestop, good, "verify-dossier", h.number), "server.clientproxy.access_denied"},
 			{"no purpose", person + "/query", head(onestop, good, "", h.number), "access_denied"},
 			{"purpose of others", person + "/query", head(onestop, good, "prefill", h.number), "access_denied"},
 			{"no dossier", person + "/query", head(onestop, good, "verify-dossier", ""), ""},
-			{"delegation", person + "/query", mergeHeader(head(onestop, good, "verify-dossier", h.number), "X-Road-Represented-Party", "VN/GOV/G15"), "access_denied"},
+			{"delegation", person + "/query", mergeHeader(head(onestop, good, "verify-dossier", h.number), "X-Road-Represented-Party", "GOV/G15"), "Truc-Error: no_agreement"},
 			{"control character in an identifier", person + "/query", mergeHeader(head(onestop, good, "verify-dossier", h.number), "X-Road-Id", "a\x7fb"), "HTTP/1.1 400"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {

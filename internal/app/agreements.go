@@ -14,6 +14,7 @@ import (
 	"truc/internal/exchange"
 	"truc/internal/exchange/agreement"
 	"truc/internal/exchange/exchangeapi"
+	"truc/internal/exchange/exchangepage"
 	"truc/internal/exchange/exchangestore"
 	"truc/internal/orgcode"
 	"truc/internal/outbox"
@@ -113,7 +114,11 @@ func (n *Node) startAgreements(ctx context.Context) error {
 	if n.db.Engine() == storage.Postgres { // another process of this node may have changed something
 		n.every("exchange.agreements.sync", time.Second, n.agreements.Sync)
 	}
-	return (&exchangeapi.ManageAgreements{Agreements: n.agreements}).Declare(n.manage)
+	if err := (&exchangeapi.ManageAgreements{Agreements: n.agreements}).Declare(n.manage); err != nil {
+		return err
+	}
+	pages := &exchangepage.AgreementPages{Agreements: n.agreements, Renderer: n.renderer, MemberName: n.memberName, Now: n.now}
+	return pages.Mount(n.mux)
 }
 
 // proposeTerms proposes what the configuration holds as soon as the other sides are in the directory, and looks again

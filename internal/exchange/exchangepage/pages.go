@@ -99,6 +99,7 @@ func (p *Pages) traffic(w http.ResponseWriter, r *http.Request) error {
 		pg.Pagination.Next = next
 	}
 	pg.Links = []ui.Action{
+		{Text: pg.T("exchange.agreements.title"), URL: "/exchange/admin/agreements"},
 		{Text: pg.T("exchange.services.title"), URL: "/exchange/admin/services"},
 		{Text: pg.T("exchange.keys.title"), URL: "/exchange/admin/keys"},
 		{Text: pg.T("delivery.queue.title"), URL: "/exchange/admin/queue"},
