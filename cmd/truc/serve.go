@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 
 	"truc/internal/app"
@@ -36,6 +37,9 @@ func serve(ctx context.Context, s streams, args []string) error {
 	level := slog.LevelInfo
 	if *verbose {
 		level = slog.LevelDebug
+	}
+	if s.getenv("GOGC") == "" {
+		debug.SetGCPercent(app.CollectorPercent)
 	}
 	node, err := app.Start(ctx, app.Options{Config: cfg, Log: newLogger(s.err, level).With(slog.String("member", cfg.Member))})
 	if err != nil {

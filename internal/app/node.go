@@ -43,6 +43,10 @@ import (
 	"truc/lang"
 )
 
+// CollectorPercent is how much a node lets its heap grow before it collects (GOGC). What a node holds for long is small
+// beside what passes through it: half as many collections cost it a few megabytes.
+const CollectorPercent = 200
+
 // Node is one running node. Its fields are set in the order of the module table and not changed afterwards.
 type Node struct {
 	cfg      *Config

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"truc/internal/app"
 	"truc/internal/errs"
 	"truc/internal/exchange"
 	"truc/internal/exchange/exchangeapi"
@@ -101,6 +103,7 @@ func (n *network) State() exchange.DirectoryState {
 
 // startNode runs what a node runs of the exchange: the consumer with its edge, the provider with its link.
 func startNode(ctx context.Context, c *partConfig, settings pki.Settings, log *slog.Logger, now func() time.Time) (*running, error) {
+	debug.SetGCPercent(app.CollectorPercent)
 	sign, err := signerOf(c.SignKey)
 	if err != nil {
 		return nil, err
