@@ -54,10 +54,20 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-directory", path: "/directory/admin", shows: "H36"},
 			{name: "admin-exchange", path: "/exchange/admin"},
 			{name: "admin-exchange-services", path: "/exchange/admin/services"},
+			{name: "admin-exchange-published", path: "/exchange/admin/published"},
+			{name: "admin-exchange-publish-new", path: "/exchange/admin/published/new"},
+			{name: "admin-exchange-publish-rest", path: "/exchange/admin/published/rest"},
 			{name: "admin-exchange-queue", path: "/exchange/admin/queue"},
 			{name: "admin-exchange-keys", path: "/exchange/admin/keys"},
 			{name: "admin-exchange-test", path: "/exchange/admin/test"},
 			{name: "admin-exchange-log", path: "/exchange/admin/log"},
+		})
+	})
+	t.Run("administrator of a ministry that publishes its own system", func(t *testing.T) {
+		tab := n.AsOfficer(t, n.Officer(t, "G15", "admin"))
+		readPages(t, tab, []page{
+			{name: "admin-exchange-published-list", path: "/exchange/admin/published", shows: "notary/offices"},
+			{name: "admin-exchange-published-service", path: "/exchange/admin/published/notary/offices", shows: "/v1/offices/*"},
 		})
 	})
 	t.Run("register owner", func(t *testing.T) {

@@ -26,6 +26,17 @@ type Description struct {
 	Payment  struct {
 		URL string `json:"url"`
 	} `json:"payment"`
+	// Published are systems of agencies that know nothing of the exchange, published from their OpenAPI files.
+	Published []PublishedDescription `json:"published"`
+}
+
+// PublishedDescription is a published system.
+type PublishedDescription struct {
+	Service string `json:"service"`
+	// Backend is where it stands, CA the authority that signed its certificate, OpenAPI its file.
+	Backend string `json:"backend"`
+	CA      string `json:"ca"`
+	OpenAPI string `json:"openapi"`
 }
 
 // NodeDescription is a node.
@@ -88,7 +99,8 @@ func (n *Network) Describe() (*Description, error) {
 	for _, s := range registerServices {
 		d.Services = append(d.Services, s)
 	}
-	d.Services = append(d.Services, subsystem(population, "population/usage"), subsystem(civil, "civilstatus/usage"))
+	d.Services = append(d.Services, subsystem(population, "population/usage"), subsystem(civil, "civilstatus/usage"), subsystem(civil, notaryService))
+	d.Published = []PublishedDescription{{subsystem(civil, notaryService), n.l.notaryURL(), n.l.notaryFile("ca/root.pem"), n.l.notaryFile("openapi.yaml")}}
 	about := map[string]string{}
 	for _, s := range n.l.stories {
 		about[s.PersonalID] = s.About.In("vi")
@@ -135,7 +147,7 @@ func (n *Network) Print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  %-8s %-28s %s\n", "", "payment simulator", n.l.bankURL())
 	fmt.Fprintf(w, "  all nodes: %d MB. Memory counts what nodes share, such as the program itself, once; resident (%d MB in all) counts it for each.\n", pss>>20, rss>>20)
-	c, h := n.l.center().webURL(), n.l.agencies[3].webURL()
+	c, m, h := n.l.center().webURL(), n.l.agencies[2].webURL(), n.l.agencies[3].webURL()
 	fmt.Fprintf(w, `
 What to try
   1. As a citizen: %s  → type "trich luc", choose "Cấp bản sao trích lục hộ tịch", office Lâm Đồng, [Bắt đầu].
@@ -146,7 +158,8 @@ What to try
   4. Who read my data: %s/my-data → take a receipt and check it offline:  truc verify receipt.zip
   5. Oversight: %s/oversight → every number opens its list.
   6. Network: sign in at %s as g22.quantri → %s/directory/admin and %s/exchange/admin
+  7. A system of its own: sign in at %s as g15.quantri → %s/exchange/admin/published
 
-`, c, h, c, c, c, c, c)
+`, c, h, c, c, c, c, c, m, m)
 	fmt.Fprintf(w, "For programs: %s\nCtrl-C stops everything; the next start continues where this one ended.\n", filepath.Join(n.l.opt.Dir, "demo.json"))
 }

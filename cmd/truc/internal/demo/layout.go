@@ -231,6 +231,7 @@ func (l *layout) config(a agency) app.Config {
 		l.configRegister(&c, "population", "population/person")
 	case a.code == civil:
 		l.configRegister(&c, "civilstatus", "civilstatus/event")
+		l.configNotary(&c)
 	}
 	return c
 }

@@ -40,6 +40,9 @@ type Network struct {
 	// ending keeps the supervisor from starting again what is being stopped.
 	ending bool
 
+	// notary is a system of the Ministry of Justice, published by its node.
+	notary *notary
+
 	wg     sync.WaitGroup
 	cancel context.CancelFunc
 	// Took is how long the start took.
@@ -74,6 +77,9 @@ func Start(ctx context.Context, opt Options, out io.Writer, log *slog.Logger) (n
 		}
 	}
 	if err := n.startBank(run); err != nil {
+		return n, err
+	}
+	if err := n.startNotary(run); err != nil {
 		return n, err
 	}
 	n.supervise(run, l.center())

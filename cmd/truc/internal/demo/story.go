@@ -87,6 +87,7 @@ func (n *Network) Tale(out io.Writer) (*Tale, error) {
 		{"rates the service, once", s.rate},
 		{"sees every reading of the data at both registers and proves one offline", s.myData},
 		{"a reading without a stated purpose is refused at the register", s.refused},
+		{"a ministry's own system, published from its OpenAPI file, answers a province's program", s.published},
 		{"killed registers and provinces do not stop a citizen, and nothing is lost or done twice", s.badDay},
 		{"oversight counts it, and each number opens its list", s.oversight},
 	}}, nil
