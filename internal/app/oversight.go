@@ -2,15 +2,19 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"sort"
 	"time"
 
+	"truc/internal/exchange/delivery"
 	"truc/internal/i18n"
 	"truc/internal/orgcode"
 	"truc/internal/oversight"
 	"truc/internal/oversight/oversightpage"
 	"truc/internal/oversight/oversightstore"
 	"truc/internal/services"
+	"truc/internal/storage"
 )
 
 func (n *Node) startOversight(ctx context.Context) error {
@@ -18,9 +22,12 @@ func (n *Node) startOversight(ctx context.Context) error {
 		return err
 	}
 	svc := &oversight.Service{
-		Store: &oversightstore.Store{DB: n.db}, Exchange: factCourier{courier{n}}, Agencies: n.overseenAgencies, Title: n.procedureTitle,
+		Store: &oversightstore.Store{DB: n.db}, Exchange: factCourier{courier{n}}, Feed: feed{n}, Agencies: n.overseenAgencies, Title: n.procedureTitle,
 		Now: n.now, Log: n.log, MinRatings: n.cfg.Oversight.MinRatings,
 	}
+	n.delivery.OnEvents("oversight", services.FactType, func(ctx context.Context, tx delivery.Tx, service string, events []delivery.WireEvent) error {
+		return takeFacts(ctx, svc, tx, service, events)
+	})
 	pause := 30 * time.Second
 	if n.cfg.Env == "development" {
 		pause = 5 * time.Second
@@ -28,6 +35,36 @@ func (n *Node) startOversight(ctx context.Context) error {
 	n.every("oversight.pull", pause, svc.Pull)
 	pages := &oversightpage.Pages{Service: svc, Renderer: n.renderer, Messages: n.messages, Now: n.now}
 	return pages.Mount(n.mux)
+}
+
+// feed meets oversight.Feed with the exchange's subscriptions.
+type feed struct{ n *Node }
+
+// Follow implements [oversight.Feed].
+func (f feed) Follow(ctx context.Context, service, activity, basis string) error {
+	id, err := orgcode.ParseService(service)
+	if err != nil {
+		return err
+	}
+	_, err = f.n.delivery.Follow(ctx, f.n.cfg.Subsystem("oversight"), id, services.FactType, activity, basis)
+	return err
+}
+
+// takeFacts gives events to oversight in the transaction that moves the cursor. The agency is who signed them.
+func takeFacts(ctx context.Context, svc *oversight.Service, tx delivery.Tx, service string, events []delivery.WireEvent) error {
+	raw, ok := tx.(*storage.Tx)
+	if !ok {
+		return errors.New("the transaction is not one of this node's database")
+	}
+	id, err := orgcode.ParseService(service)
+	if err != nil {
+		return err
+	}
+	facts := make([]json.RawMessage, len(events))
+	for i, e := range events {
+		facts[i] = e.Data
+	}
+	return svc.Take(ctx, oversightstore.Within{Tx: raw}, id.Member, facts)
 }
 
 // factCourier meets oversight.Exchange with the courier of this node.

@@ -36,6 +36,37 @@ func (p post) Send(ctx context.Context, tx services.Queue, m services.PostMessag
 	return err
 }
 
+// Tell implements [services.Post].
+func (p post) Tell(ctx context.Context, tx services.Queue, service, typ, key string, data []byte) error {
+	q, ok := tx.(outbox.Querier)
+	if !ok {
+		return errors.New("the transaction cannot hold an event")
+	}
+	id, err := orgcode.ParseService(p.n.cfg.MemberID() + "/" + service)
+	if err != nil {
+		return err
+	}
+	_, err = p.n.delivery.Publish(ctx, q, id, typ, key, data)
+	return err
+}
+
+// tellOld tells facts that were kept before this node told them as events, once.
+func (n *Node) tellOld(ctx context.Context, desk *services.Desk) error {
+	id, err := orgcode.ParseService(n.cfg.MemberID() + "/" + services.FactsService)
+	if err != nil {
+		return err
+	}
+	var last int64
+	err = n.db.InTx(ctx, func(tx *storage.Tx) (err error) {
+		last, err = n.delivery.Store.LastEvent(ctx, tx, id.String())
+		return err
+	})
+	if err != nil || last > 0 {
+		return err
+	}
+	return desk.TellAll(ctx)
+}
+
 // hearOutcome tells the portal what became of its messages, in the transaction that records it.
 func hearOutcome(portal *services.Portal, store servicesstore.Portal) delivery.OutcomeFunc {
 	return func(ctx context.Context, tx delivery.Tx, o delivery.Outgoing) error {

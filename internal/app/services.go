@@ -42,7 +42,7 @@ func (n *Node) startServices(ctx context.Context) error {
 		return err
 	}
 	if n.cfg.Desk.Enabled {
-		if err := n.startDesk(store); err != nil { //nolint:contextcheck // names are looked up while serving, after this context
+		if err := n.startDesk(ctx, store); err != nil {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func (n *Node) publishProcedures(ctx context.Context) error {
 	return nil
 }
 
-func (n *Node) startDesk(store *servicesstore.Store) error {
+func (n *Node) startDesk(ctx context.Context, store *servicesstore.Store) error {
 	signer, err := n.startSignatures()
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (n *Node) startDesk(store *servicesstore.Store) error {
 		Exchange: courier{n}, Post: post{n}, Sign: signer, Audit: deskAudit{n.audit}, Messages: n.messages, Places: n.places, Now: n.now, Log: n.log,
 		Agency: services.Office{Code: n.cfg.Member, Name: n.cfg.Name.In("vi"), Province: n.cfg.Unit}, Units: n.cfg.Desk.Units, Offers: n.cfg.Desk.Offers,
 		Registers: n.cfg.Desk.Registers, Portal: n.cfg.Desk.PortalService, PublicURL: n.cfg.Desk.PortalURL, Place: n.cfg.Desk.Place,
-		OfficerTitle: func(account string) string { return n.officer(account).Title },
+		OfficerTitle: func(account string) string { return n.officer(account).Title }, //nolint:contextcheck // looked up while serving, after this context
 	}
 	n.relay.Handlers[services.TopicConfirmation] = func(ctx context.Context, m outbox.Message) error {
 		var id string
@@ -117,6 +117,10 @@ func (n *Node) startDesk(store *servicesstore.Store) error {
 	if err := n.exchange.Offer("onestop/dossiers", exchange.Offering{
 		Name: map[string]string{"vi": "Tiếp nhận hồ sơ thủ tục hành chính", "en": "Administrative dossiers"}, Personal: true, Public: true,
 	}, api); err != nil {
+		return err
+	}
+	n.delivery.Events[services.FactsService] = []string{services.FactType}
+	if err := n.tellOld(ctx, desk); err != nil {
 		return err
 	}
 	facts := n.apiMux()

@@ -13,6 +13,19 @@ type Exchange interface {
 	Call(ctx context.Context, c ExchangeCall) (ExchangeAnswer, error)
 }
 
+// Feed brings the facts of agencies; the exchange's subscriptions meet this port.
+type Feed interface {
+	// Follow makes sure that the facts of a service come to [Service.Take], in order, from where they stopped. An error says
+	// why they do not come now; asking again is cheap.
+	Follow(ctx context.Context, service, activity, basis string) error
+}
+
+// Appender keeps facts in a transaction.
+type Appender interface {
+	// Append is [Store.Append].
+	Append(ctx context.Context, agency string, facts []Fact) error
+}
+
 // ExchangeCall is one call to a service.
 type ExchangeCall struct {
 	// To is the five-segment identifier of the service.

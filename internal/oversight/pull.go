@@ -2,10 +2,10 @@ package oversight
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -17,16 +17,13 @@ const (
 	atOnce = 8
 	// callTimeout bounds one question; an agency that is away must not hold up the round.
 	callTimeout = 10 * time.Second
-	// pagesPerRound bounds how much one agency may tell in a round, so that a new one with a long history does not
-	// keep the others' news from being asked for.
-	pagesPerRound = 40
-
-	activity = "oversight"
-	basis    = "Điều 19 Nghị định 224/2026/NĐ-CP"
+	activity    = "oversight"
+	basis       = "Điều 19 Nghị định 224/2026/NĐ-CP"
 )
 
-// Pull asks every agency for its new facts and for what it offers. An agency that does not answer is recorded as silent
-// and stops nobody else; the error is about our own store only.
+// Pull makes sure that every agency tells its facts, which come by themselves from then on ([Service.Take]), and asks for
+// what it offers. An agency that does not answer is recorded as silent and stops nobody else; the error is about our own
+// store only.
 func (s *Service) Pull(ctx context.Context) (err error) {
 	defer errs.Wrap(&err, "pull facts")
 	health, err := s.Store.Health(ctx)
@@ -63,7 +60,7 @@ func (s *Service) Pull(ctx context.Context) (err error) {
 
 // pullAgency brings one agency up to date and records how it went. Its error is one of the store.
 func (s *Service) pullAgency(ctx context.Context, a Agency, h Health) error {
-	fault, err := s.ask(ctx, a, h.LastSeq)
+	fault, err := s.ask(ctx, a)
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -80,34 +77,17 @@ func (s *Service) pullAgency(ctx context.Context, a Agency, h Health) error {
 	return s.Store.Failed(ctx, a.Code, key, s.Now())
 }
 
-// ask takes what an agency tells. fault is the agency's or the network's, err is ours.
-func (s *Service) ask(ctx context.Context, a Agency, after int64) (fault, err error) {
-	for range pagesPerRound {
-		if a.FactsService == "" {
-			break
+// ask makes sure that an agency's facts come, and takes what it offers. fault is the agency's or the network's, err is ours.
+func (s *Service) ask(ctx context.Context, a Agency) (fault, err error) {
+	if a.FactsService != "" {
+		if err := s.Feed.Follow(ctx, a.FactsService, activity, basis); err != nil {
+			return err, nil
 		}
-		body, fault := s.call(ctx, a.FactsService, "/facts", "after="+strconv.FormatInt(after, 10))
-		if fault != nil {
+	}
+	if refused, ok := s.refused.Load(a.Code); ok {
+		if fault, ok := refused.(error); ok {
 			return fault, nil
 		}
-		facts, fault := ParseFacts(a.Code, body, s.Now())
-		if fault != nil {
-			return fault, nil
-		}
-		if len(facts) == 0 {
-			break
-		}
-		if err := s.Store.Append(ctx, a.Code, facts); err != nil {
-			return nil, err
-		}
-		last := facts[len(facts)-1].Seq
-		if len(facts) < PageSize {
-			break
-		}
-		if last <= after {
-			return errs.E(errs.Unavailable, "oversight.garbled", fmt.Errorf("no fact behind %d", after)), nil
-		}
-		after = last
 	}
 	if a.DossierService == "" {
 		return nil, nil
@@ -121,6 +101,23 @@ func (s *Service) ask(ctx context.Context, a Agency, after int64) (fault, err er
 		return fault, nil
 	}
 	return nil, s.Store.PutOffers(ctx, a.Code, offers)
+}
+
+// Take keeps facts that an agency told, in the transaction behind store. Facts that cannot be are refused for good (Invalid),
+// and the agency counts as silent until it tells better ones.
+func (s *Service) Take(ctx context.Context, store Appender, agency string, facts []json.RawMessage) error {
+	var parsed []Fact
+	body, err := json.Marshal(facts)
+	if err == nil {
+		parsed, err = ParseFacts(agency, body, s.Now())
+	}
+	if err != nil {
+		err = errs.E(errs.Unavailable, "oversight.garbled", err)
+		s.refused.Store(agency, err)
+		return errs.E(errs.Invalid, "oversight.garbled", err)
+	}
+	s.refused.Delete(agency)
+	return store.Append(ctx, agency, parsed)
 }
 
 func (s *Service) call(ctx context.Context, to, path, query string) ([]byte, error) {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +23,10 @@ type fakeExchange struct {
 	mu    sync.Mutex
 	facts map[string][]Fact // by agency
 	down  map[string]error
-	raw   map[string]string // overrides the answer
+	raw   map[string]string // a fact told before the others
 	calls []ExchangeCall
+	// service takes what is followed.
+	service *Service
 }
 
 func (x *fakeExchange) Call(_ context.Context, c ExchangeCall) (ExchangeAnswer, error) {
@@ -35,24 +37,40 @@ func (x *fakeExchange) Call(_ context.Context, c ExchangeCall) (ExchangeAnswer, 
 	if err := x.down[agency]; err != nil {
 		return ExchangeAnswer{}, err
 	}
-	if raw, ok := x.raw[agency]; ok {
-		return ExchangeAnswer{Status: 200, Body: []byte(raw)}, nil
-	}
 	if c.Path == "/catalogue" {
 		return ExchangeAnswer{Status: 200, Body: []byte(`[{"procedure":"1.001193","version":"1","mode":"full","units":[{},{}]}]`)}, nil
 	}
-	after, err := strconv.ParseInt(strings.TrimPrefix(c.Query, "after="), 10, 64)
-	if err != nil {
-		return ExchangeAnswer{Status: 400}, nil
+	return ExchangeAnswer{Status: 404}, nil
+}
+
+// Follow implements [Feed]: what an agency holds comes at once, as from a subscription that was active already.
+func (x *fakeExchange) Follow(ctx context.Context, service, activity, basis string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	agency := strings.Split(service, "/")[2]
+	if err := x.down[agency]; err != nil {
+		return err
 	}
-	page := []Fact{}
+	if activity == "" || basis == "" {
+		return errors.New("a subscription without a purpose")
+	}
+	var facts []json.RawMessage
+	if raw, ok := x.raw[agency]; ok {
+		facts = append(facts, json.RawMessage(raw))
+	}
 	for _, f := range x.facts[agency] {
-		if f.Seq > after && len(page) < PageSize {
-			page = append(page, f)
+		b, err := json.Marshal(f)
+		if err != nil {
+			return err
+		}
+		facts = append(facts, b)
+	}
+	for batch := range slices.Chunk(facts, PageSize) {
+		if err := x.service.Take(ctx, x.service.Store, agency, batch); err != nil && !errs.Is(err, errs.Invalid) {
+			return err
 		}
 	}
-	body, err := json.Marshal(page)
-	return ExchangeAnswer{Status: 200, Body: body}, err
+	return nil
 }
 
 // memory is a store that keeps facts and cursors only.
@@ -142,7 +160,8 @@ func TestPull(t *testing.T) {
 	now := at(21, 14)
 	x := &fakeExchange{facts: map[string][]Fact{"H36": history("H36", 1203), "H57": history("H57", 3)}, down: map[string]error{}, raw: map[string]string{}}
 	m := &memory{}
-	s := &Service{Store: m, Exchange: x, Agencies: agencies("H36", "H57"), Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	s := &Service{Store: m, Exchange: x, Feed: x, Agencies: agencies("H36", "H57"), Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	x.service = s
 
 	x.down["H57"] = errs.E(errs.Unavailable, "exchange.peer_unreachable", errors.New("connection refused"))
 	for range 2 { // the silence begins once
@@ -172,9 +191,6 @@ func TestPull(t *testing.T) {
 		t.Errorf("H57 came back: %+v; want its 3 facts", h)
 	}
 	for _, c := range x.calls {
-		if c.Path == "/facts" && strings.Contains(c.To, "H36") && c.Query != "after=1203" {
-			t.Errorf("H36 was asked %q; want to continue behind 1203", c.Query)
-		}
 		if c.Activity == "" || c.Basis == "" {
 			t.Errorf("a call without a purpose: %+v", c)
 		}
@@ -182,15 +198,15 @@ func TestPull(t *testing.T) {
 }
 
 func TestPullGarbled(t *testing.T) {
-	stuck, err := json.Marshal(history("H36", PageSize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, raw := range map[string]string{"no JSON": "<html>", "the same page for ever": string(stuck)} {
+	for name, raw := range map[string]string{
+		"no JSON": "<html>", "no fact": `{}`, "another agency's": `{"seq":1,"at":"2026-11-02T08:00:00Z","kind":"received","agency":"H57","due":"2026-11-03T08:00:00Z"}`,
+		"the future": `{"seq":1,"at":"2036-11-02T08:00:00Z","kind":"received","agency":"H36","due":"2036-11-03T08:00:00Z"}`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			m := &memory{}
 			x := &fakeExchange{facts: map[string][]Fact{"H57": history("H57", 3)}, raw: map[string]string{"H36": raw}}
-			s := &Service{Store: m, Exchange: x, Agencies: agencies("H36", "H57"), Now: func() time.Time { return at(21, 14) }, Log: slog.New(slog.DiscardHandler)}
+			s := &Service{Store: m, Exchange: x, Feed: x, Agencies: agencies("H36", "H57"), Now: func() time.Time { return at(21, 14) }, Log: slog.New(slog.DiscardHandler)}
+			x.service = s
 			if err := s.Pull(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -199,6 +215,14 @@ func TestPullGarbled(t *testing.T) {
 			}
 			if h := m.health["H57"]; h.Silent() || h.LastSeq != 3 {
 				t.Errorf("H57 = %+v; want its facts", h)
+			}
+			delete(x.raw, "H36") // better ones end the silence
+			x.facts["H36"] = history("H36", 2)
+			if err := s.Pull(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if h := m.health["H36"]; h.Silent() || h.LastSeq != 2 {
+				t.Errorf("H36 = %+v; want it to speak again", h)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"truc/internal/errs"
@@ -24,6 +25,7 @@ const DefaultLongPause = 10 * 24 * time.Hour
 type Service struct {
 	Store    Store
 	Exchange Exchange
+	Feed     Feed
 	// Agencies lists who decides dossiers now.
 	Agencies func() []Agency
 	// Title names a procedure; nil, or an empty text, leaves its code alone.
@@ -34,6 +36,8 @@ type Service struct {
 	MinRatings int
 	// LongPause (default 10 days) makes a pause a long one.
 	LongPause time.Duration
+	// refused are the faults of facts that were told last, by agency.
+	refused sync.Map
 	// Zone is where days and periods begin; default Viet Nam.
 	Zone *time.Location
 }

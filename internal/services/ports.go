@@ -48,6 +48,8 @@ type Post interface {
 	// Send queues a message in the caller's transaction. The same id again does nothing, unless it says something else
 	// (errs.Conflict).
 	Send(ctx context.Context, tx Queue, m PostMessage) error
+	// Tell appends an event of a service of this node, "onestop/facts", in the caller's transaction; who subscribed gets it.
+	Tell(ctx context.Context, tx Queue, service, typ, key string, data []byte) error
 }
 
 // PostMessage is one message. Messages with one order go one after the other.

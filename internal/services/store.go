@@ -44,8 +44,8 @@ type DeskTx interface {
 	Append(ctx context.Context, row Row, oldVersion int64, events []Event) error
 	// PutBlob stores bytes in this transaction.
 	PutBlob(ctx context.Context, sha256, media string, content []byte, now time.Time) error
-	// AddFact numbers and keeps a fact for oversight.
-	AddFact(ctx context.Context, f Fact) error
+	// AddFact keeps a fact for oversight and returns its number.
+	AddFact(ctx context.Context, f Fact) (seq int64, err error)
 	// Seen records a message id and reports whether it was recorded before.
 	Seen(ctx context.Context, messageID string, now time.Time) (bool, error)
 }

@@ -57,7 +57,7 @@ func codeOf(id orgcode.Service) string { return id.Subsystem + "/" + id.Code }
 // everything else goes on to h.
 func (s *Service) Wrap(to orgcode.Service, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if typ, ok := strings.CutPrefix(r.URL.Path, "/events/"); ok && s.tells(to, typ) {
+		if typ, ok := strings.CutPrefix(r.URL.Path, eventsPath); ok && s.tells(to, typ) {
 			s.subscriptions(w, r, to, typ)
 			return
 		}

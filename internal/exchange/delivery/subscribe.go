@@ -346,24 +346,42 @@ func (s *Service) subscribe(ctx context.Context, to orgcode.Service, typ, who st
 	return sub, err
 }
 
-// Follow makes sure that a subsystem of this node follows a type of events of a service: it asks, unless a subscription is
-// active or was asked for within the last minute. Events come to the function of [Service.OnEvents], from where they stopped.
+// askAgain is when a subscription that was asked for, or is active, is asked for again: a question may be lost, and a
+// provider may have lost its list.
+const (
+	askAgain   = time.Minute
+	askActive  = 10 * time.Minute
+	eventsPath = "/events/"
+)
+
+// due reports whether it is time to ask for a subscription.
+func (f Following) due(now time.Time) bool {
+	wait := askAgain
+	if f.State == "active" {
+		wait = askActive
+	}
+	return now.Sub(f.Asked) >= wait
+}
+
+// Follow makes sure that a subsystem of this node follows a type of events of a service: it asks, unless it asked a short
+// while ago. Events come to the function of [Service.OnEvents], from where they stopped.
 func (s *Service) Follow(ctx context.Context, by orgcode.Subsystem, service orgcode.Service, typ, activity, basis string) (f Following, err error) {
 	defer errs.Wrap(&err, "follow %s of %s", typ, service)
-	ask := false
+	if f, err = s.Store.FollowingOf(ctx, nil, by.String(), service.String(), typ); err == nil && !f.due(s.Now()) {
+		return f, nil // the common case writes nothing
+	}
 	err = s.Store.InTx(ctx, func(tx Tx) (err error) {
 		f, err = s.Store.FollowingOf(ctx, tx, by.String(), service.String(), typ)
 		if errs.Is(err, errs.NotFound) {
 			f, err = Following{Subscriber: by.String(), Service: service.String(), Type: typ, State: "asked"}, nil
 		}
-		now := s.Now()
-		if ask = err == nil && f.State != "active" && now.Sub(f.Asked) >= time.Minute; !ask {
+		if err != nil {
 			return err
 		}
-		f.Asked = now
+		f.Asked = s.Now()
 		return s.Store.PutFollowing(ctx, tx, f)
 	})
-	if err != nil || !ask {
+	if err != nil {
 		return f, err
 	}
 	return f, s.ask(ctx, f, by, service, activity, basis)
@@ -393,7 +411,7 @@ func (s *Service) ask(ctx context.Context, f Following, by orgcode.Subsystem, se
 		return err
 	}
 	a, err := s.Caller.Call(ctx, exchange.Call{
-		From: by, To: service, Method: http.MethodPost, Path: "/events/" + f.Type, Header: http.Header{"Content-Type": {"application/json"}}, Body: body,
+		From: by, To: service, Method: http.MethodPost, Path: eventsPath + f.Type, Header: http.Header{"Content-Type": {"application/json"}}, Body: body,
 		Activity: activity, Basis: basis, Timeout: 10 * time.Second,
 	})
 	if err == nil && a.Status != http.StatusAccepted {
@@ -404,7 +422,7 @@ func (s *Service) ask(ctx context.Context, f Following, by orgcode.Subsystem, se
 	}
 	again := s.Store.InTx(ctx, func(tx Tx) error {
 		now, err := s.Store.FollowingOf(ctx, tx, f.Subscriber, f.Service, f.Type)
-		if err != nil || now.State == "active" {
+		if err != nil {
 			return err
 		}
 		now.Asked = time.Time{}
@@ -458,7 +476,7 @@ func (s *Service) takeBatch(ctx context.Context, tx Tx, by orgcode.Subsystem, f 
 	reply := map[string]any{"after": f.Position}
 	f.Moved = s.Now()
 	if b.Challenge != "" {
-		if f.State != "asked" {
+		if b.After > f.Position { // what lies between would be lost
 			return Answer{}, errs.E(errs.Denied, "delivery.not_subscribed", nil)
 		}
 		f.State, f.Subscription, f.Position = "active", b.Subscription, b.After

@@ -112,33 +112,40 @@ const factColumns = `seq, at, kind, dossier, agency, unit, procedure_code, mode,
 
 // Append implements [oversight.Store]. A fact that is there already is left as it is: facts do not change.
 func (s *Store) Append(ctx context.Context, agency string, facts []oversight.Fact) (err error) {
+	return s.DB.InTx(ctx, func(tx *storage.Tx) error { return Within{tx}.Append(ctx, agency, facts) })
+}
+
+// Within is the store in a transaction that somebody else began.
+type Within struct{ Tx *storage.Tx }
+
+// Append implements [oversight.Appender].
+func (w Within) Append(ctx context.Context, agency string, facts []oversight.Fact) (err error) {
 	defer errs.Wrap(&err, "append %d facts", len(facts))
 	if len(facts) == 0 {
 		return nil
 	}
-	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
-		var last int64
-		var dossiers []string
-		b := batch{tx: tx, head: `INSERT INTO oversight_fact (` + factColumns + `)`, columns: 17, tail: `ON CONFLICT (agency, seq) DO NOTHING`}
-		for _, f := range facts {
-			b.add(f.Seq, storage.Micros(f.At), f.Kind, f.Dossier, agency, f.Unit, f.Procedure, f.Mode, f.State, int64(f.National), f.Channel,
-				storage.Micros(f.Due), int64(f.Stars), number(f.Final), number(f.Paused), f.FeeTotal, f.FeePaid)
-			last = max(last, f.Seq)
-			if f.Dossier != "" {
-				dossiers = append(dossiers, f.Dossier)
-			}
+	tx := w.Tx
+	var last int64
+	var dossiers []string
+	b := batch{tx: tx, head: `INSERT INTO oversight_fact (` + factColumns + `)`, columns: 17, tail: `ON CONFLICT (agency, seq) DO NOTHING`}
+	for _, f := range facts {
+		b.add(f.Seq, storage.Micros(f.At), f.Kind, f.Dossier, agency, f.Unit, f.Procedure, f.Mode, f.State, int64(f.National), f.Channel,
+			storage.Micros(f.Due), int64(f.Stars), number(f.Final), number(f.Paused), f.FeeTotal, f.FeePaid)
+		last = max(last, f.Seq)
+		if f.Dossier != "" {
+			dossiers = append(dossiers, f.Dossier)
 		}
-		if err := b.flush(ctx); err != nil {
-			return err
-		}
-		if err := fold(ctx, tx, agency, dossiers); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO oversight_cursor (agency, last_seq, last_ok, failed_since, error_key) VALUES ($1, $2, 0, 0, '')
-			ON CONFLICT (agency) DO UPDATE SET last_seq = CASE WHEN EXCLUDED.last_seq > oversight_cursor.last_seq THEN EXCLUDED.last_seq ELSE oversight_cursor.last_seq END`,
-			agency, last)
+	}
+	if err := b.flush(ctx); err != nil {
 		return err
-	})
+	}
+	if err := fold(ctx, tx, agency, dossiers); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO oversight_cursor (agency, last_seq, last_ok, failed_since, error_key) VALUES ($1, $2, 0, 0, '')
+			ON CONFLICT (agency) DO UPDATE SET last_seq = CASE WHEN EXCLUDED.last_seq > oversight_cursor.last_seq THEN EXCLUDED.last_seq ELSE oversight_cursor.last_seq END`,
+		agency, last)
+	return err
 }
 
 // Rebuild folds every dossier of an agency anew.

@@ -150,14 +150,14 @@ func (t deskTx) Append(ctx context.Context, r services.Row, oldVersion int64, ad
 
 // AddFact implements [services.DeskTx]. On PostgreSQL a lock held to the end of the transaction makes facts visible
 // in the order of their numbers, or a reader that continues behind the highest number it saw would miss some.
-func (t deskTx) AddFact(ctx context.Context, f services.Fact) error {
+func (t deskTx) AddFact(ctx context.Context, f services.Fact) (seq int64, err error) {
 	if t.Engine() == storage.Postgres {
 		if _, err := t.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7283)`); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	_, err := t.ExecContext(ctx, `INSERT INTO services_fact (at, body) VALUES ($1, $2)`, storage.Micros(f.At), marshal(f))
-	return err
+	err = t.QueryRowContext(ctx, `INSERT INTO services_fact (at, body) VALUES ($1, $2) RETURNING seq`, storage.Micros(f.At), marshal(f)).Scan(&seq)
+	return seq, err
 }
 
 // Seen implements [services.DeskTx].

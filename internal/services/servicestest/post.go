@@ -51,6 +51,9 @@ func (p *Post) Send(ctx context.Context, tx services.Queue, m services.PostMessa
 	return outbox.Add(ctx, q, p.Now(), outbox.Message{ID: m.ID, Topic: topic, Key: m.From + m.To + m.Order, Holds: !m.Skip, Payload: b})
 }
 
+// Tell implements [services.Post]: nobody follows in a test.
+func (*Post) Tell(context.Context, services.Queue, string, string, string, []byte) error { return nil }
+
 // Deliver hands over what is due.
 func (p *Post) Deliver(ctx context.Context) error {
 	if p.relay == nil {

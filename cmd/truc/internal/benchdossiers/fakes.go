@@ -80,6 +80,20 @@ func (p poster) Send(ctx context.Context, tx services.Queue, m services.PostMess
 	return err
 }
 
+// Tell implements [services.Post].
+func (p poster) Tell(ctx context.Context, tx services.Queue, service, typ, key string, data []byte) error {
+	q, ok := tx.(outbox.Querier)
+	if !ok {
+		return errors.New("the transaction cannot hold an event")
+	}
+	id, err := orgcode.ParseService("VN/GOV/" + agency + "/" + service)
+	if err != nil {
+		return err
+	}
+	_, err = p.delivery.Publish(ctx, q, id, typ, key, data)
+	return err
+}
+
 // birthRecord has the fields that the register delivers for an extract. Nobody has a number that begins with 099.
 func birthRecord(id string) map[string]any {
 	return map[string]any{

@@ -83,6 +83,7 @@ func newNode(ctx context.Context, opt Options, dsn, dir string) (n *node, err er
 	n.relay = &outbox.Relay{DB: benchstore.Counted{DB: n.db, Writes: &n.tally.relay}, Now: n.now, Log: opt.Log}
 	n.delivery = &delivery.Service{
 		Store: &deliverystore.Store{DB: n.db}, Caller: portalSide{n.exchange}, Hosts: func(orgcode.Subsystem) bool { return true }, Wake: n.relay.Wake, Now: n.now, Log: opt.Log,
+		Events: map[string][]string{services.FactsService: {services.FactType}},
 	}
 	if err := n.startAudit(ctx, dir); err != nil {
 		return nil, err

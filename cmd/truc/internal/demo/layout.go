@@ -294,7 +294,7 @@ func (l *layout) configProvince(c *app.Config, a agency) {
 	c.Exchange.Rules = []exchange.Rule{
 		{Consumer: portal, Service: "onestop/dossiers", Activities: []string{"submission", "catalogue"}, Basis: "Điều 15 Nghị định 224/2026/NĐ-CP"},
 		{Consumer: oversight, Service: "onestop/dossiers", Methods: []string{"GET"}, Path: "/catalogue", Basis: "Điều 19 Nghị định 224/2026/NĐ-CP"},
-		{Consumer: oversight, Service: "onestop/facts", Methods: []string{"GET"}, Basis: "Điều 19 Nghị định 224/2026/NĐ-CP"},
+		{Consumer: oversight, Service: "onestop/facts", Methods: []string{"GET", "POST", "DELETE"}, Basis: "Điều 19 Nghị định 224/2026/NĐ-CP"},
 	}
 	c.Exchange.Keys = []app.EdgeKeyConfig{{Subsystem: subsystem(a.code, "onestop"), Label: "demo", File: l.secretPath("api-" + a.code)}}
 }
