@@ -140,6 +140,9 @@ func (s *Service) Usable() error {
 	return nil
 }
 
+// Subsystems returns those that this node speaks for.
+func (s *Service) Subsystems() []string { return slices.Clone(s.opt.Subsystems) }
+
 // Hosts reports whether this node speaks for a subsystem.
 func (s *Service) Hosts(sub orgcode.Subsystem) bool {
 	return slices.Contains(s.opt.Subsystems, sub.String())

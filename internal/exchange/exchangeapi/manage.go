@@ -71,12 +71,35 @@ func (m *Manage) declareOperators(api *manage.API) error {
 
 // apiKey is a key of a program at the edge, without its hash.
 type apiKey struct {
-	ID        string    `json:"id"`
-	Subsystem string    `json:"subsystem"`
-	Label     string    `json:"label"`
-	CreatedAt time.Time `json:"created_at"`
-	CreatedBy string    `json:"created_by"`
-	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	ID        string `json:"id"`
+	Kind      string `json:"kind" enum:"api_key,mtls,bound_token"`
+	Subsystem string `json:"subsystem"`
+	Label     string `json:"label"`
+	// ErrorCodes is empty for what the listener does.
+	ErrorCodes string    `json:"error_codes,omitempty"`
+	CreatedAt  time.Time `json:"created_at"`
+	CreatedBy  string    `json:"created_by"`
+	RevokedAt  time.Time `json:"revoked_at,omitzero"`
+}
+
+func apiKeyOf(k exchange.APIKey) apiKey {
+	return apiKey{k.ID, k.Kind, k.Subsystem, k.Label, k.ErrorCodes, k.CreatedAt, k.CreatedBy, k.RevokedAt}
+}
+
+type newKey struct {
+	Subsystem  string `json:"subsystem"`
+	Label      string `json:"label" doc:"the program"`
+	Kind       string `json:"kind,omitempty" doc:"api_key (default), mtls or bound_token"`
+	Key        string `json:"key,omitempty" doc:"for mtls a certificate or public key in PEM, for bound_token a public JWK or PEM"`
+	ErrorCodes string `json:"error_codes,omitempty" doc:"snake or legacy; default as the listener"`
+}
+
+// AuditObject implements [manage.Subject].
+func (n newKey) AuditObject() string { return n.Subsystem }
+
+type createdKey struct {
+	apiKey
+	Secret string `json:"secret,omitempty" doc:"shown this once; none for mtls"`
 }
 
 func (m *Manage) declareKeys(api *manage.API) error {
@@ -88,9 +111,20 @@ func (m *Manage) declareKeys(api *manage.API) error {
 			keys, err := m.Keys.Keys(ctx)
 			var out manage.List[apiKey]
 			for _, k := range keys {
-				out.Items = append(out.Items, apiKey{k.ID, k.Subsystem, k.Label, k.CreatedAt, k.CreatedBy, k.RevokedAt})
+				out.Items = append(out.Items, apiKeyOf(k))
 			}
 			return out, err
+		}),
+		manage.Handle(api, manage.Operation{
+			Method: "POST", Path: "/api/exchange/keys", ID: "createKey", Tag: "keys", Summary: "Let a program use the edge",
+			Roles: []manage.Role{manage.Security, manage.Service}, Act: "exchange.key.create", Status: 201,
+		}, func(ctx context.Context, in newKey) (createdKey, error) {
+			// The interface has recorded the act.
+			clients := exchange.Clients{Store: m.Keys, Subsystems: m.Service.Subsystems(), Now: m.Now}
+			k, secret, err := clients.Create(ctx, reqctx.PrincipalOf(ctx).ID, exchange.NewClient{
+				Subsystem: in.Subsystem, Label: in.Label, Kind: in.Kind, Key: in.Key, ErrorCodes: in.ErrorCodes,
+			})
+			return createdKey{apiKeyOf(k), secret}, err
 		}),
 		manage.Handle(api, manage.Operation{
 			Method: "DELETE", Path: "/api/exchange/keys/{id}", ID: "revokeKey", Tag: "keys", Summary: "Revoke the key of a program",

@@ -3,6 +3,7 @@ package exchangestore
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,13 +117,29 @@ func TestStore(t *testing.T) {
 				t.Errorf("KeyByHash = %+v, %v", got, err)
 			}
 		}
+		// Another process of the node remembers a key for less than a second.
+		later := now
+		other := &Store{DB: db, Now: func() time.Time { return later }}
+		if _, err := other.KeyByHash(ctx, "h"); err != nil {
+			t.Fatal(err)
+		}
 		if err := s.RevokeKey(ctx, "k", now); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.KeyByHash(ctx, "h"); !errs.Is(err, errs.NotFound) {
 			t.Errorf("revoked key: %v", err)
 		}
-		if ks, err := s.Keys(ctx); err != nil || len(ks) != 1 || ks[0].RevokedAt != now {
+		later = now.Add(time.Second)
+		if _, err := other.KeyByHash(ctx, "h"); !errs.Is(err, errs.NotFound) {
+			t.Errorf("key revoked by another process: %v", err)
+		}
+		if err := s.AddKey(ctx, exchange.APIKey{ID: "k3", Hash: "h", Subsystem: a.Client}); err != nil {
+			t.Errorf("a revoked key cannot be pinned again: %v", err)
+		}
+		if got, err := s.KeyByHash(ctx, "h"); err != nil || got.ID != "k3" || got.Kind != exchange.ClientKey {
+			t.Errorf("pinned again: %+v, %v", got, err)
+		}
+		if ks, err := s.Keys(ctx); err != nil || len(ks) != 2 || !slices.ContainsFunc(ks, func(k exchange.APIKey) bool { return k.ID == "k" && k.RevokedAt.Equal(now) }) {
 			t.Errorf("Keys = %+v, %v", ks, err)
 		}
 	})

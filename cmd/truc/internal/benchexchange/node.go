@@ -177,7 +177,7 @@ func openNode(ctx context.Context, c *partConfig, now func() time.Time) (*transl
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, closeAll())
 	}
-	return log, &exchangestore.Store{DB: db}, closeAll, nil
+	return log, &exchangestore.Store{DB: db, Now: now}, closeAll, nil
 }
 
 // front is what is called from outside: for the consumer the edge, for the provider the link, with the back end behind
