@@ -52,6 +52,8 @@ func TestOfficersSignIn(t *testing.T) {
 		tab := n.AsOfficer(t, n.Officer(t, "G22", "admin"))
 		readPages(t, tab, []page{
 			{name: "admin-directory", path: "/directory/admin", shows: "H36"},
+			{name: "admin-directory-keys", path: "/directory/admin/keys"},
+			{name: "admin-directory-groups", path: "/directory/admin/groups"},
 			{name: "admin-exchange", path: "/exchange/admin"},
 			{name: "admin-exchange-services", path: "/exchange/admin/services"},
 			{name: "admin-exchange-published", path: "/exchange/admin/published"},

@@ -188,6 +188,16 @@ func TestJoin(t *testing.T) {
 	if list := center.must("directory", "members"); !strings.Contains(list, "VN/GOV/H36/node1") || !strings.Contains(list, "Lam Dong") {
 		t.Errorf("members:\n%s", list)
 	}
+	if out := agency.must("keys", "status"); !strings.Contains(out, fingerprint) {
+		t.Errorf("keys status:\n%s", out)
+	}
+	if out := agency.must("keys", "rotate", "-alg", "p256"); !strings.Contains(out, "takes over") {
+		t.Errorf("keys rotate:\n%s", out)
+	}
+	agency.must("keys", "maintenance", "đến", "22", "giờ")
+	if out := agency.must("keys", "status"); !strings.Contains(out, "đến 22 giờ") || !strings.Contains(out, "next signing key") {
+		t.Errorf("keys status:\n%s", out)
+	}
 	center.must("directory", "revoke", "-node", "VN/GOV/H36/node1", "-reason", "thử")
 	waitFor(t, "the revocation in the node's own copy", func() bool {
 		b, err := os.ReadFile(filepath.Join(agency.dir, "data", "directory", "directory.json"))
@@ -195,7 +205,7 @@ func TestJoin(t *testing.T) {
 			return false
 		}
 		doc, err := directory.Peek(b)
-		return err == nil && len(doc.Revoked) == 2
+		return err == nil && len(doc.Revoked) == 3
 	})
 	// The operator's token opens the center, and nothing else does.
 	agency.write("operator", "ABC")

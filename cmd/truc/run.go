@@ -19,6 +19,7 @@ func commands() []command {
 		{"serve", "-config FILE", "run one node", serve},
 		{"join", "-token-file FILE [-center URL] [-data-dir DIR]", "make this machine a node of a network", joinCommand},
 		{"directory", "members|pending|token|approve|decline|revoke …", "act as the operator of a center that runs", directoryCommand},
+		{"keys", "status|rotate|maintenance", "look after the keys and the state of a node that runs", keysCommand},
 		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},
 		{"services", "publish FILE|list|refresh|disable|enable|test", "publish services of own systems at a running node", servicesCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},

@@ -147,7 +147,6 @@ func (n *Node) startCenter(ctx context.Context) error {
 		return err
 	}
 	api.Mount(n.mux)
-	n.bypass = append(n.bypass, "POST /directory/v1/")
 	n.every("directory.refresh", time.Hour, n.center.Refresh)
 	raw, err := os.ReadFile(own.TokenFile)
 	if err != nil {
@@ -157,15 +156,11 @@ func (n *Node) startCenter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.follow(ctx, n.center, token); err != nil {
-		return err
-	}
-	pages := &directorypage.Pages{Center: n.center, Follower: n.follower, Renderer: n.renderer, Now: n.now}
-	return pages.Mount(n.mux)
+	return n.follow(ctx, n.center, token)
 }
 
-// operatorToken is the secret with which the command line of the center's operator acts: whoever may read the center's
-// keys is the operator.
+// operatorToken is the secret with which the command line acts: whoever may read a node's keys is its operator, and the
+// center's node's operator is the network's.
 func (n *Node) operatorToken() (string, error) {
 	path := n.path("keys", OperatorTokenFile)
 	err := writeOnce(path, func() (string, error) { return rand.Text() + rand.Text(), nil })
@@ -175,7 +170,7 @@ func (n *Node) operatorToken() (string, error) {
 	return readSecret(path)
 }
 
-// OperatorTokenFile lies in the folder keys of the center's data folder.
+// OperatorTokenFile lies in the folder keys of a node's data folder.
 const OperatorTokenFile = "operator.token"
 
 func (n *Node) invite(ctx context.Context, inv InviteConfig) error {
@@ -223,7 +218,14 @@ func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token dir
 	}
 	n.every("directory.renew", time.Hour, n.renew)
 	n.every("directory.keys", 10*time.Second, n.activateKeys)
-	return nil
+	secret, err := n.operatorToken()
+	if err != nil {
+		return err
+	}
+	(&directoryapi.OwnAPI{Node: n, Token: secret, Limiter: directoryapi.NewLimiter(n.now)}).Mount(n.mux)
+	n.bypass = append(n.bypass, "POST /directory/v1/")
+	pages := &directorypage.Pages{Center: n.center, Follower: f, Renderer: n.renderer, Now: n.now, Own: n}
+	return pages.Mount(n.mux)
 }
 
 // anchorOf is what a token lets a node trust; nothing without one.
@@ -280,7 +282,7 @@ func askAgain(err error) bool {
 
 // profile is what this node tells the directory about itself.
 func (n *Node) profile() directory.Profile {
-	p := directory.Profile{LinkURL: n.cfg.Link.URL, Subsystems: n.cfg.subsystems()}
+	p := directory.Profile{LinkURL: n.cfg.Link.URL, Subsystems: n.cfg.subsystems(), Maintenance: n.maintenance()}
 	if n.exchange != nil {
 		for _, o := range n.exchange.Offers() {
 			kind := "rest"

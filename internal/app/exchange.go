@@ -47,6 +47,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.exchange.SetMaintenance(n.maintenance())
 	if err := n.exchange.SetRules(n.cfg.Exchange.Rules); err != nil {
 		return err
 	}

@@ -57,9 +57,7 @@ func (n *Node) navigation(_ *http.Request, p reqctx.Principal) []ui.NavItem {
 	}
 	if p.Kind == reqctx.Officer && p.Has("admin") {
 		add("app.nav.exchange", "/exchange/admin")
-		if n.cfg.Directory.Center {
-			add("app.nav.directory", "/directory/admin")
-		}
+		add("app.nav.directory", "/directory/admin")
 		if len(n.cfg.Registers) > 0 {
 			add("app.nav.registers", "/registers")
 		}

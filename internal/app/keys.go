@@ -86,19 +86,10 @@ func (n *Node) currentKeys() directory.Keys {
 	return n.keys
 }
 
-// KeyStatus is what the node knows about its own keys and certificate.
-type KeyStatus struct {
-	Certificate directory.CertificateState
-	// TLS and Signing are fingerprints; Alg is the algorithm of the signing key.
-	TLS, Signing, Alg string
-	// NextSigning and NextTLS are zero unless a change is under way; then they say when the new key takes over.
-	NextSigning, NextTLS time.Time
-}
-
 // KeyStatus tells how the node's keys stand.
-func (n *Node) KeyStatus() (KeyStatus, error) {
+func (n *Node) KeyStatus() (directory.KeyStatus, error) {
 	k := n.currentKeys()
-	st := KeyStatus{TLS: directory.FingerprintText(pki.KeyID(k.TLS.Public())), Signing: directory.FingerprintText(pki.KeyID(k.Signing.Public())), Alg: string(pki.AlgOf(k.Signing.Public()))}
+	st := directory.KeyStatus{Maintenance: n.maintenance(), TLS: directory.FingerprintText(pki.KeyID(k.TLS.Public())), Signing: directory.FingerprintText(pki.KeyID(k.Signing.Public())), Alg: string(pki.AlgOf(k.Signing.Public()))}
 	cert, err := os.ReadFile(n.certPath())
 	if err != nil {
 		return st, err

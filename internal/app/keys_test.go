@@ -2,18 +2,23 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"truc/internal/directory"
+	"truc/internal/exchange"
+	"truc/internal/orgcode"
 	"truc/internal/pki"
 )
 
@@ -267,5 +272,51 @@ func TestExpiredDocumentStops(t *testing.T) {
 	}
 	if status, body := fetch(t, p.agency.cfg.Web.URL+"/readyz"); status != 503 {
 		t.Errorf("/readyz answered %d %s", status, body)
+	}
+}
+
+// A node in maintenance refuses those who may call with its notice, and the directory tells the notice to all.
+func TestMaintenance(t *testing.T) {
+	p := newPair(t)
+	ctx := t.Context()
+	err := p.center.exchange.Offer("portal/echo", exchange.Offering{Name: map[string]string{"vi": "Tiếng vọng"}}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.center.exchange.SetRules([]exchange.Rule{{Consumer: "VN/GOV/H36/office", Service: "portal/echo"}}); err != nil {
+		t.Fatal(err)
+	}
+	maintain := func(notice string) {
+		t.Helper()
+		p.offset.Add(int64(time.Second)) // the time of a publication grows
+		if err := p.center.SetMaintenance(t.Context(), "lan", notice); err != nil {
+			t.Fatal(err)
+		}
+		p.refresh()
+	}
+	call := func() error {
+		_, err := p.agency.exchange.Call(ctx, exchange.Call{
+			From: p.agency.cfg.Subsystem("office"), To: orgcode.Service{Instance: "VN", Class: "GOV", Member: "G22", Subsystem: "portal", Code: "echo"},
+		})
+		return err
+	}
+	maintain("")
+	if err := call(); err != nil {
+		t.Fatal(err)
+	}
+	maintain("đến 22 giờ")
+	f, ok := errors.AsType[*exchange.Fault](call())
+	if !ok || f.Code() != "maintenance_mode" || f.Notice != "đến 22 giờ" {
+		t.Errorf("fault %+v", f)
+	}
+	if n, ok := p.agency.follower.Document().Node(p.center.cfg.ServerID()); !ok || n.Maintenance != "đến 22 giờ" {
+		t.Errorf("the agency does not know: %+v", n)
+	}
+	if err := p.center.SetMaintenance(ctx, "lan", strings.Repeat("x", directory.MaxMaintenance+1)); err == nil {
+		t.Error("a notice without end was taken")
+	}
+	maintain("")
+	if err := call(); err != nil {
+		t.Errorf("after the maintenance: %v", err)
 	}
 }

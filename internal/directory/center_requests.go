@@ -180,6 +180,13 @@ func (c *Center) Publish(ctx context.Context, req Signed) ([]byte, error) {
 			return errs.E(errs.Denied, "directory.request_stale", nil)
 		}
 		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey, n.WitnessURL = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey, in.WitnessURL
+		if len(in.Maintenance) > MaxMaintenance {
+			return errs.E(errs.Invalid, "directory.maintenance_too_long", nil)
+		}
+		if n.Maintenance != in.Maintenance {
+			s.Events = append(s.Events, Event{Name: "directory.node.maintenance", Actor: n.ID, Object: n.ID})
+		}
+		n.Maintenance = in.Maintenance
 		n.PublishedAt, n.LastSeen = in.CreatedAt, c.now()
 		s.Nodes[n.ID] = n
 		s.Events = append(s.Events, Event{Name: "directory.services.published", Actor: n.ID, Object: n.ID})

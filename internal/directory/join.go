@@ -123,6 +123,8 @@ type ServicesUpdate struct {
 	WitnessKey string    `json:"witness_key"`
 	AuditKey   string    `json:"audit_key"`
 	WitnessURL string    `json:"witness_url,omitempty"`
+	// Maintenance is a notice to peers; empty in normal operation.
+	Maintenance string `json:"maintenance,omitempty"`
 	// CreatedAt, Unix microseconds, must grow from update to update of one node: a replay is refused.
 	CreatedAt int64 `json:"created_at"`
 }
@@ -236,6 +238,8 @@ type Profile struct {
 	AuditKey   string
 	// WitnessURL is where the node cosigns checkpoints of others with WitnessKey; empty when it does not.
 	WitnessURL string
+	// Maintenance is a notice to peers; empty in normal operation.
+	Maintenance string
 }
 
 // Keys are a node's two keys (spec D19): one for the channel, one for messages.
@@ -273,7 +277,7 @@ func NewRenewal(instance, node string, k Keys, now time.Time) (Signed, error) {
 func NewServicesUpdate(instance, node string, k Keys, p Profile, now time.Time) (Signed, error) {
 	return signRequest(ServicesUpdate{
 		Instance: instance, Node: node, LinkURL: p.LinkURL, Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services),
-		LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, WitnessURL: p.WitnessURL, CreatedAt: now.UnixMicro(),
+		LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, WitnessURL: p.WitnessURL, Maintenance: p.Maintenance, CreatedAt: now.UnixMicro(),
 	}, domainServices, k.Signing)
 }
 

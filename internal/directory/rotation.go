@@ -217,10 +217,39 @@ func CertificateAlarm(notBefore, notAfter, now time.Time) Alarm {
 
 // CertificateState is a node's certificate, for health and pages.
 type CertificateState struct {
-	NotBefore, NotAfter time.Time
-	Days                int
-	Alarm               Alarm
+	NotBefore time.Time `json:"not_before"`
+	NotAfter  time.Time `json:"not_after"`
+	Days      int       `json:"days"`
+	Alarm     Alarm     `json:"alarm"`
 }
+
+// KeyStatus is what a node knows about its own keys and certificate.
+type KeyStatus struct {
+	Certificate CertificateState `json:"certificate"`
+	// TLS and Signing are fingerprints; Alg is the algorithm of the signing key.
+	TLS     string `json:"tls"`
+	Signing string `json:"signing"`
+	Alg     string `json:"alg"`
+	// NextSigning and NextTLS are zero unless a change is under way; then they say when the new key takes over.
+	NextSigning time.Time `json:"next_signing"`
+	NextTLS     time.Time `json:"next_tls"`
+	// Maintenance is the notice to peers, empty in normal operation.
+	Maintenance string `json:"maintenance"`
+}
+
+// OwnNode is a node as its own administrator rules it. Each act is audited before it happens.
+type OwnNode interface {
+	KeyStatus() (KeyStatus, error)
+	// RotateSigning announces a new signing key, "ed25519" or "p256" or, with "", of the same kind; RotateTLS makes a new
+	// channel key. Both return when the new key takes over.
+	RotateSigning(ctx context.Context, actor, alg string) (time.Time, error)
+	RotateTLS(ctx context.Context, actor string) (time.Time, error)
+	// SetMaintenance tells peers why this node does not answer for a while; empty ends it.
+	SetMaintenance(ctx context.Context, actor, notice string) error
+}
+
+// MaxMaintenance bounds the notice of a node in maintenance, in bytes.
+const MaxMaintenance = 600
 
 // StateOfCertificate reads a PEM certificate.
 func StateOfCertificate(certPEM []byte, now time.Time) (CertificateState, error) {

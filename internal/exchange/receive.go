@@ -181,6 +181,9 @@ func (x *exchangeState) authorise(req *WireRequest, t Target, client orgcode.Sub
 	if f := x.checkGrant(req, t, client, o); f != nil {
 		return nil, f
 	}
+	if f := x.inMaintenance(); f != nil {
+		return nil, f
+	}
 	if o.Disabled { // only now: whoever may not call does not learn this either (spec §2.7)
 		return nil, x.disabled(o)
 	}

@@ -78,6 +78,8 @@ type Service struct {
 	permits atomic.Pointer[agreement.Snapshot]
 
 	sources atomic.Pointer[EvidenceSources]
+	// maintenance is the notice to callers; empty or nil in normal operation.
+	maintenance atomic.Pointer[string]
 
 	mu     sync.RWMutex // guards offers, rules and inbox
 	offers map[string]offer

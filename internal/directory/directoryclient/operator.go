@@ -17,9 +17,19 @@ type Operator struct {
 	Token string
 }
 
-// Call sends what the operator asks, or reads the overview when in is nil, and decodes the answer into out. It refuses
-// to send the token unprotected to another machine.
+// Call asks the center, see [Operator.ask].
 func (o *Operator) Call(ctx context.Context, in, out any) error {
+	return o.ask(ctx, "/directory/v1/operator", in, out)
+}
+
+// Own asks a node about itself, see [Operator.ask].
+func (o *Operator) Own(ctx context.Context, in, out any) error {
+	return o.ask(ctx, "/directory/v1/own", in, out)
+}
+
+// ask sends what the operator wants done, or reads when in is nil, and decodes the answer into out. It refuses to send
+// the token unprotected to another machine.
+func (o *Operator) ask(ctx context.Context, path string, in, out any) error {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" {
 		return errs.E(errs.Invalid, "directory.center_unreachable", err)
@@ -34,7 +44,7 @@ func (o *Operator) Call(ctx context.Context, in, out any) error {
 			return err
 		}
 	}
-	a, err := o.do(ctx, method, "/directory/v1/operator", body, func(h http.Header) { h.Set("Authorization", "Bearer "+o.Token) })
+	a, err := o.do(ctx, method, path, body, func(h http.Header) { h.Set("Authorization", "Bearer "+o.Token) })
 	if err != nil {
 		return err
 	}

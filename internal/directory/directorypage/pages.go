@@ -28,6 +28,8 @@ type Pages struct {
 	Follower *directory.Follower
 	Renderer *ui.Renderer
 	Now      func() time.Time
+	// Own is this node's keys and state.
+	Own directory.OwnNode
 
 	templates *ui.Templates
 }
@@ -39,9 +41,11 @@ func (p *Pages) Mount(m *web.Mux) (err error) {
 	}
 	m.Handle("GET /directory", p.catalogue)
 	m.Handle("GET /directory/admin", web.RequireOfficer(p.admin, "admin"))
+	p.mountOwn(m)
 	if p.Center == nil {
 		return nil
 	}
+	p.mountNetwork(m)
 	m.Handle("POST /directory/admin/member", web.RequireOfficer(p.memberAdd, "admin"))
 	m.Handle("POST /directory/admin/token", web.RequireOfficer(p.tokenCreate, "admin"))
 	m.Handle("POST /directory/admin/token/delete", web.RequireOfficer(p.tokenDelete, "admin"))
@@ -127,12 +131,15 @@ type adminPage struct {
 	ui.Page
 	Status         ui.SummaryList
 	Nodes, Members ui.Table
-	Center         bool
-	Tokens         []tokenRow
-	NoTokens       ui.Empty
+	// Waiting and Revoked are the center's; Own leads to this node's keys.
+	Waiting, Revoked ui.Table
+	Center, Own      bool
+	Tokens           []tokenRow
+	NoTokens         ui.Empty
 	// The two forms.
 	Code, NameVI, NameEN, Unit, NodeName, Hours ui.Input
 	Member                                      ui.Select
+	Approval                                    ui.Checkboxes
 	Add, Create                                 ui.Button
 }
 
@@ -152,7 +159,7 @@ func (p *Pages) admin(w http.ResponseWriter, r *http.Request) error {
 
 // adminPage builds the page; form and problems are those of a form that was refused.
 func (p *Pages) adminPage(r *http.Request, form map[string]string, problems ui.Problems) (*adminPage, error) {
-	pg := &adminPage{Page: ui.NewPage(r, "directory.admin.title"), Center: p.Center != nil}
+	pg := &adminPage{Page: ui.NewPage(r, "directory.admin.title"), Center: p.Center != nil, Own: p.Own != nil}
 	pg.Layout, pg.Problems = ui.Officer, problems
 	st := p.Follower.Status()
 	pg.Status = ui.SummaryList{Title: pg.T("directory.admin.copy"), Rows: []ui.SummaryRow{
@@ -174,6 +181,7 @@ func (p *Pages) adminPage(r *http.Request, form map[string]string, problems ui.P
 	}
 	pg.Status.Rows = append(pg.Status.Rows, ui.SummaryRow{Key: pg.T("directory.fingerprint"), Value: p.Center.Fingerprint()})
 	pg.Nodes = p.nodeTable(pg.Page, s)
+	pg.Waiting, pg.Revoked = p.waitingTable(pg.Page, s), revokedTable(pg.Page, s)
 	p.tokenForms(pg, s, form, problems)
 	return pg, nil
 }
@@ -234,14 +242,24 @@ func (p *Pages) nodeTable(pg ui.Page, s *directory.State) ui.Table {
 			}
 		}
 		url := ""
-		if _, gone := s.Revoked[n.TLSKeyID]; gone {
+		switch s.StandingOf(n, p.Now()) {
+		case directory.Deleting:
 			tag = &ui.Tag{Text: pg.T("directory.state.revoked"), Tone: ui.Late}
-		} else if p.Center != nil {
+		case directory.Disabled:
+			tag = &ui.Tag{Text: pg.T("directory.standing.disabled"), Tone: ui.Soon}
+		case directory.Failed:
+			tag = &ui.Tag{Text: pg.T("directory.alarm.ended"), Tone: ui.Late}
+		default:
+			if n.Maintenance != "" {
+				tag = &ui.Tag{Text: pg.T("directory.maintenance"), Tone: ui.Soon}
+			}
+		}
+		if _, gone := s.Revoked[n.TLSKeyID]; !gone && p.Center != nil {
 			url = "/directory/admin/revoke?node=" + n.ID
 		}
 		t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{
 			{Text: n.ID, URL: url, Head: true},
-			{Text: n.LinkURL},
+			{Text: n.LinkURL, Sub: n.Maintenance},
 			{Text: strings.Join(n.Subsystems, " ")},
 			{Text: i18n.DateTime(n.LastSeen)},
 			{Text: days},
@@ -260,6 +278,10 @@ func (p *Pages) tokenForms(pg *adminPage, s *directory.State, form map[string]st
 			row.State = pg.T("directory.token.used")
 		case p.Now().After(t.ExpiresAt):
 			row.State = pg.T("directory.token.expired")
+		case s.StandingOfToken(t, p.Now()) == directory.Registering:
+			row.State = pg.T("directory.standing.registering")
+		case s.StandingOfToken(t, p.Now()) == directory.Failed:
+			row.State = pg.T("directory.pending.declined_state")
 		}
 		if t.UsedAt.IsZero() {
 			row.Delete = &ui.Button{Text: pg.T("directory.token.delete"), Kind: "secondary", Name: "id", Value: t.ID}
@@ -291,6 +313,10 @@ func (p *Pages) tokenForms(pg *adminPage, s *directory.State, form map[string]st
 	sort.Strings(ids)
 	for _, id := range ids {
 		pg.Member.Options = append(pg.Member.Options, ui.Option{Value: id, Label: s.Members[id].Name.In(pg.Lang) + " (" + id + ")"})
+	}
+	pg.Approval = ui.Checkboxes{
+		Name: "approval", Legend: pg.T("directory.token.approval"), NoLegend: true,
+		Options: []ui.Option{{Value: "yes", Label: pg.T("directory.token.approval"), Hint: pg.T("directory.token.approval_hint")}},
 	}
 	pg.Add = ui.Button{Text: pg.T("directory.member.add"), Kind: "secondary"}
 	pg.Create = ui.Button{Text: pg.T("directory.token.create")}
@@ -368,7 +394,9 @@ func (p *Pages) tokenCreate(w http.ResponseWriter, r *http.Request) error {
 	}
 	token := ""
 	if len(problems) == 0 {
-		token, err = p.Center.CreateToken(r.Context(), actor(r), form["member"], form["node"], time.Duration(hours)*time.Hour)
+		token, err = p.Center.Invite(r.Context(), actor(r), directory.Invitation{
+			Member: form["member"], Server: form["node"], Lifetime: time.Duration(hours) * time.Hour, Approval: form["approval"] == "yes",
+		})
 		switch {
 		case errs.Is(err, errs.Invalid), errs.Is(err, errs.Conflict):
 			key, args := errs.KeyOf(err)
@@ -405,6 +433,8 @@ type revokePage struct {
 	Warn   ui.Inset
 	Reason ui.Textarea
 	Revoke ui.Button
+	// Disable takes the node out of use for a time, or puts it back.
+	Disable ui.Button
 }
 
 func (p *Pages) revokeAsk(w http.ResponseWriter, r *http.Request) error {
@@ -416,6 +446,12 @@ func (p *Pages) renderRevoke(w http.ResponseWriter, r *http.Request, status int,
 	pg.Back, pg.Problems = "/directory/admin", problems
 	pg.Warn = ui.Inset{Text: pg.T("directory.revoke.warning"), Warning: true}
 	pg.Reason = ui.Textarea{Name: "reason", Label: pg.T("directory.revoke.reason"), Value: reason, Error: problems.For("reason"), MaxLength: 500}
+	pg.Disable = ui.Button{Text: pg.T("directory.node.disable"), Kind: "secondary", Name: "do", Value: "disable"}
+	if doc := p.Follower.Document(); doc != nil {
+		if n, ok := doc.Node(node); ok && n.State == directory.Disabled {
+			pg.Disable = ui.Button{Text: pg.T("directory.node.enable"), Kind: "secondary", Name: "do", Value: "enable"}
+		}
+	}
 	pg.Revoke = ui.Button{Text: pg.T("directory.revoke.do"), Kind: "danger"}
 	return p.templates.Render(w, r, status, "revoke", pg)
 }

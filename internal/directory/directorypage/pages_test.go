@@ -1,6 +1,7 @@
 package directorypage
 
 import (
+	"context"
 	"io/fs"
 	"log/slog"
 	"net/http/httptest"
@@ -9,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"truc/internal/directory"
 	"truc/internal/directory/directorystore"
+	"truc/internal/errs"
 	"truc/internal/i18n"
 	"truc/internal/pki"
 	"truc/internal/reqctx"
@@ -20,6 +24,60 @@ import (
 	"truc/internal/web/ui"
 	"truc/lang"
 )
+
+// ownNode notes what the pages ask of the node.
+type ownNode struct {
+	st   directory.KeyStatus
+	acts []string
+}
+
+func (o *ownNode) KeyStatus() (directory.KeyStatus, error) { return o.st, nil }
+
+func (o *ownNode) RotateSigning(_ context.Context, actor, alg string) (time.Time, error) {
+	o.acts = append(o.acts, actor+" signing "+alg)
+	return time.Time{}, nil
+}
+
+func (o *ownNode) RotateTLS(_ context.Context, actor string) (time.Time, error) {
+	o.acts = append(o.acts, actor+" tls")
+	return time.Time{}, nil
+}
+
+func (o *ownNode) SetMaintenance(_ context.Context, actor, notice string) error {
+	o.acts = append(o.acts, actor+" maintenance "+notice)
+	o.st.Maintenance = notice
+	return nil
+}
+
+// waitingJoin files a join that an operator must decide on.
+func waitingJoin(t *testing.T, center *directory.Center, f *directory.Follower) (id, digest string) {
+	t.Helper()
+	text, err := center.Invite(t.Context(), "a", directory.Invitation{Member: "VN/GOV/H36", Server: "node9", Lifetime: time.Hour, Approval: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := directory.ParseToken(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys directory.Keys
+	if keys.TLS, err = pki.GenerateKey(pki.P256); err != nil {
+		t.Fatal(err)
+	}
+	if keys.Signing, err = pki.GenerateKey(pki.Ed25519); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Join(t.Context(), token, keys, directory.Profile{LinkURL: "https://127.0.0.1:7139", Subsystems: []string{"VN/GOV/H36/onestop"}})
+	if key, _ := errs.KeyOf(err); key != "directory.join_pending" {
+		t.Fatalf("Join = %v", err)
+	}
+	s, err := center.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.Requests[token.ID]
+	return p.TokenID, p.Digest
+}
 
 func TestPages(t *testing.T) {
 	must := func(err error) {
@@ -60,7 +118,9 @@ func TestPages(t *testing.T) {
 	rd, err := ui.NewRenderer(ui.Options{Lang: cat})
 	must(err)
 	mux := web.NewMux(web.Options{Lang: cat, Renderer: rd})
-	must((&Pages{Center: center, Follower: f, Renderer: rd, Now: clock}).Mount(mux))
+	own := &ownNode{st: directory.KeyStatus{Alg: "ed25519", Certificate: directory.CertificateState{Days: 2, NotAfter: now.Add(48 * time.Hour), Alarm: directory.AlarmThreeDays}}}
+	must((&Pages{Center: center, Follower: f, Renderer: rd, Now: clock, Own: own}).Mount(mux))
+	pendingID, digest := waitingJoin(t, center, f)
 	do := func(method, path, language string, form url.Values, p reqctx.Principal) (int, string) {
 		r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
 		if form != nil {
@@ -93,6 +153,27 @@ func TestPages(t *testing.T) {
 		{"token for a taken name", "POST", "/directory/admin/token", url.Values{"member": {"VN/GOV/H36"}, "node": {"node1"}, "hours": {"1"}}, admin, 422, nil, []string{"truc1."}},
 		{"token", "POST", "/directory/admin/token", url.Values{"member": {"VN/GOV/G01"}, "node": {"node1"}, "hours": {"1"}}, admin, 200, []string{"truc join --token truc1."}, nil},
 		{"token is shown once", "GET", "/directory/admin", nil, admin, 200, []string{"VN/GOV/G01/node1"}, []string{"truc1."}},
+		{"a join that waits", "GET", "/directory/admin", nil, admin, 200, []string{"VN/GOV/H36/node9", "/directory/admin/join?id=" + pendingID}, nil},
+		{"its fingerprints", "GET", "/directory/admin/join?id=" + pendingID, nil, admin, 200, []string{"VN/GOV/H36/onestop", digest, "compared"}, nil},
+		{"another join", "GET", "/directory/admin/join?id=x", nil, admin, 404, nil, nil},
+		{"approved unread", "POST", "/directory/admin/join", url.Values{"id": {pendingID}, "digest": {digest}, "do": {"approve"}}, admin, 422, []string{"tr-"}, nil},
+		{"approved by others", "POST", "/directory/admin/join", url.Values{"id": {pendingID}, "digest": {digest}, "do": {"approve"}, "compared": {"yes"}}, reqctx.Principal{Kind: reqctx.Officer, ID: "x"}, 403, nil, nil},
+		{"approved as it was not shown", "POST", "/directory/admin/join", url.Values{"id": {pendingID}, "digest": {"0"}, "do": {"approve"}, "compared": {"yes"}}, admin, 422, nil, nil},
+		{"declined without reason", "POST", "/directory/admin/join", url.Values{"id": {pendingID}, "do": {"decline"}}, admin, 422, nil, nil},
+		{"approved", "POST", "/directory/admin/join", url.Values{"id": {pendingID}, "digest": {digest}, "do": {"approve"}, "compared": {"yes"}}, admin, 303, nil, nil},
+		{"approved twice", "POST", "/directory/admin/join", url.Values{"id": {pendingID}, "digest": {digest}, "do": {"approve"}, "compared": {"yes"}}, admin, 404, nil, nil},
+		{"group of strangers", "POST", "/directory/admin/groups", url.Values{"code": {"all"}, "name_vi": {"Tất cả"}, "members": {"XX/GOV/H36/onestop"}}, admin, 422, []string{"XX/GOV/H36/onestop"}, nil},
+		{"group", "POST", "/directory/admin/groups", url.Values{"code": {"all"}, "name_vi": {"Tất cả"}, "members": {"VN/GOV/H36/onestop"}}, admin, 303, nil, nil},
+		{"groups", "GET", "/directory/admin/groups", nil, admin, 200, []string{"VN/GOV/H36/onestop", "Tất cả"}, nil},
+		{"group deleted", "POST", "/directory/admin/groups/delete", url.Values{"code": {"all"}}, admin, 303, nil, nil},
+		{"policy", "POST", "/directory/admin/policy", url.Values{"policy": {"approval"}}, admin, 303, nil, nil},
+		{"keys", "GET", "/directory/admin/keys", nil, admin, 200, []string{"P-256", "tr-"}, nil},
+		{"keys for others", "GET", "/directory/admin/keys", nil, reqctx.Principal{Kind: reqctx.Officer, ID: "x"}, 403, nil, nil},
+		{"change of key", "POST", "/directory/admin/keys/rotate", url.Values{"key": {"signing"}, "kind": {"p256"}}, admin, 303, nil, nil},
+		{"maintenance without a word", "POST", "/directory/admin/maintenance", url.Values{"do": {"begin"}}, admin, 422, nil, nil},
+		{"maintenance", "POST", "/directory/admin/maintenance", url.Values{"do": {"begin"}, "notice": {"đến 22 giờ"}}, admin, 303, nil, nil},
+		{"in maintenance", "GET", "/directory/admin/keys", nil, admin, 200, []string{"đến 22 giờ"}, nil},
+		{"disable", "POST", "/directory/admin/disable", url.Values{"node": {"VN/GOV/H36/node9"}, "do": {"disable"}}, admin, 303, nil, nil},
 		{"revoke asks", "GET", "/directory/admin/revoke?node=VN/GOV/H36/node1", nil, admin, 200, []string{"VN/GOV/H36/node1"}, nil},
 		{"revoke wants a reason", "POST", "/directory/admin/revoke", url.Values{"node": {"VN/GOV/H36/node1"}}, admin, 422, nil, nil},
 		{"revoke by others", "POST", "/directory/admin/revoke", url.Values{"node": {"VN/GOV/H36/node1"}, "reason": {"x"}}, reqctx.Principal{Kind: reqctx.Officer, ID: "x"}, 403, nil, nil},
@@ -120,6 +201,12 @@ func TestPages(t *testing.T) {
 				}
 			}
 		})
+	}
+	if d := cmp.Diff([]string{"lan signing p256", "lan maintenance đến 22 giờ"}, own.acts); d != "" {
+		t.Errorf("acts (-want +got):\n%s", d)
+	}
+	if s, err := center.State(t.Context()); err != nil || !s.Policy.Approval || len(s.Groups) != 0 || s.Nodes["VN/GOV/H36/node9"].State != directory.Disabled {
+		t.Errorf("state after the acts: %+v, %v", s, err)
 	}
 	if err := f.Refresh(t.Context()); err != nil || !f.Document().IsRevoked(pki.KeyID(tlsKey.Public())) {
 		t.Errorf("after revocation: %v", err)

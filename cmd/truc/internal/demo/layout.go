@@ -123,6 +123,20 @@ func (l *layout) makeAccounts() []devidp.Account {
 	return out
 }
 
+// samePorts refuses a folder whose network lives on other ports: its signed directory names those addresses, so the nodes
+// would wait for each other in vain.
+func (l *layout) samePorts() error {
+	center := l.center()
+	old, err := app.LoadConfig(l.configPath(center))
+	if err != nil {
+		return nil //nolint:nilerr // nothing that can be read lies there: a new network
+	}
+	if want := fmt.Sprintf("127.0.0.1:%d", center.web); old.Web.Listen != want {
+		return fmt.Errorf("the network in %s was made with its center at %s, not at %s: start it with the same -ports-from as then, or give another -dir", l.opt.Dir, old.Web.Listen, want)
+	}
+	return nil
+}
+
 // write puts configuration and secrets on disk. What is there already stays, so that state survives.
 func (l *layout) write() error {
 	if err := os.MkdirAll(filepath.Join(l.opt.Dir, "secrets"), 0o700); err != nil {

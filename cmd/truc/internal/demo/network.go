@@ -57,6 +57,9 @@ func Start(ctx context.Context, opt Options, out io.Writer, log *slog.Logger) (n
 	if err != nil {
 		return nil, err
 	}
+	if err := l.samePorts(); err != nil {
+		return nil, err
+	}
 	if err := l.write(); err != nil {
 		return nil, err
 	}

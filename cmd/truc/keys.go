@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strings"
+
+	"truc/internal/directory"
+	"truc/internal/directory/directoryapi"
+	"truc/internal/i18n"
+)
+
+const keysUsage = `usage: truc keys COMMAND [-config truc.toml], on the machine of a node that runs
+  status                        show the certificate and the fingerprints of the keys
+  rotate [-tls] [-alg p256]     change the signing key, or the channel key, with overlap
+  maintenance [NOTICE …]        refuse calls with a notice; without one, end it
+`
+
+// keysCommand rules this machine's own node.
+func keysCommand(ctx context.Context, s streams, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		fmt.Fprint(s.err, keysUsage)
+		return errUsage
+	}
+	fs := flag.NewFlagSet("keys", flag.ContinueOnError)
+	fs.SetOutput(s.err)
+	fs.Usage = func() { fmt.Fprint(s.err, keysUsage); fs.PrintDefaults() }
+	var f directoryFlags
+	fs.StringVar(&f.config, "config", "truc.toml", "configuration file of the node; its data folder holds the operator's token")
+	tls := fs.Bool("tls", false, "the channel key instead of the signing key")
+	alg := fs.String("alg", "", "kind of the new signing key: ed25519 or p256; default the kind it has")
+	if err := fs.Parse(args[1:]); err != nil {
+		return errUsageOr(err)
+	}
+	p, err := newSpeaker(s)
+	if err != nil {
+		return err
+	}
+	op, err := operatorOf(f, s.getenv("TRUC_OPERATOR_TOKEN"))
+	if err != nil {
+		return err
+	}
+	act := directoryapi.OwnAct{}
+	switch args[0] {
+	case "status":
+		var st directory.KeyStatus
+		if err := op.Own(ctx, nil, &st); err != nil {
+			return p.fault(err)
+		}
+		p.keyStatus(st)
+		return nil
+	case "rotate":
+		act.Do, act.Alg = "rotate-signing", *alg
+		if *tls {
+			act.Do = "rotate-tls"
+		}
+	case "maintenance":
+		act.Do, act.Notice = "maintenance", strings.Join(fs.Args(), " ")
+	default:
+		fmt.Fprint(s.err, keysUsage)
+		return errUsage
+	}
+	var out directoryapi.OwnActed
+	if err := op.Own(ctx, act, &out); err != nil {
+		return p.fault(err)
+	}
+	if out.From.IsZero() {
+		p.say("cmd.directory.done")
+	} else {
+		p.say("cmd.keys.announced", "from", i18n.DateTime(out.From))
+	}
+	return nil
+}
+
+func (p speaker) keyStatus(st directory.KeyStatus) {
+	p.say("cmd.keys.certificate", "until", i18n.DateTime(st.Certificate.NotAfter), "days", st.Certificate.Days)
+	if st.Certificate.Alarm != directory.NoAlarm {
+		p.say("directory.alarm." + string(st.Certificate.Alarm))
+	}
+	p.say("cmd.join.fingerprint_tls", "fingerprint", st.TLS)
+	p.say("cmd.join.fingerprint_signing", "fingerprint", st.Signing+" ("+st.Alg+")")
+	if !st.NextTLS.IsZero() {
+		p.say("cmd.keys.next_tls", "from", i18n.DateTime(st.NextTLS))
+	}
+	if !st.NextSigning.IsZero() {
+		p.say("cmd.keys.next_signing", "from", i18n.DateTime(st.NextSigning))
+	}
+	if st.Maintenance != "" {
+		p.say("directory.maintenance.now", "notice", st.Maintenance)
+	}
+}
