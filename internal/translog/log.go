@@ -86,6 +86,7 @@ type Log struct {
 	mu        sync.Mutex  // guards what follows, and the order of writes
 	size      int64       // entries handed to the kernel
 	durable   int64       // entries on the disk
+	commits   int64       // runs of the committer that had something to do
 	data      *sharedFile // the segment that is written to
 	dataEnd   int64       // where the next record goes in it
 	segments  []segment   // the last is the one that is written to
@@ -267,6 +268,7 @@ func (l *Log) commitLoop() {
 			l.mu.Lock()
 			if err == nil {
 				l.durable = end
+				l.commits++
 			} else {
 				err = fmt.Errorf("%w: %w", ErrFailed, err)
 				l.failed = err
@@ -301,6 +303,13 @@ func (l *Log) Durable() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.durable
+}
+
+// Commits returns how often the log has waited for the disk since it was opened.
+func (l *Log) Commits() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.commits
 }
 
 // Origin returns the name of the log.

@@ -41,6 +41,7 @@ type testNet struct {
 	services map[string]string   // service id → server id
 	level    string
 	signAlg  pki.Alg
+	sync     bool              // logs wait for the disk
 	members  []exchange.Member // nil for the two of newPair
 }
 
@@ -241,7 +242,7 @@ func (n *testNet) startWith(t *testing.T, id string, subs []string, db *storage.
 
 	_, logKey, err := ed25519.GenerateKey(nil)
 	must(err)
-	lg, err := translog.Open(translog.Options{Dir: t.TempDir(), Origin: "truc/" + id, Key: logKey, Now: time.Now, NoSync: true})
+	lg, err := translog.Open(translog.Options{Dir: t.TempDir(), Origin: "truc/" + id, Key: logKey, Now: time.Now, NoSync: !n.sync})
 	must(err)
 	identity := func() *tls.Certificate { return pki.TLSCertificate(tlsKey, cert) }
 	roots := func() *x509.CertPool { return n.ca.Pool() }
