@@ -27,8 +27,13 @@ import (
 //go:embed data/notary.yaml
 var notaryYAML []byte
 
-// notaryService is the code under which the ministry publishes it.
-const notaryService = "notary/offices"
+const (
+	// notaryService is the code under which the ministry publishes it.
+	notaryService = "notary/offices"
+	// notaryActivity and notaryBasis are the purpose that provinces have agreed on.
+	notaryActivity = "notary-lookup"
+	notaryBasis    = "Luật Công chứng 46/2024/QH15"
+)
 
 // office is a notary office; all are invented.
 type office struct {
@@ -59,7 +64,7 @@ func (l *layout) configNotary(c *app.Config) {
 	})
 	for _, p := range l.provinces() {
 		c.Exchange.Rules = append(c.Exchange.Rules, exchange.Rule{
-			Consumer: subsystem(p.code, "onestop"), Service: notaryService, Methods: []string{http.MethodGet}, Path: "/v1/**", Basis: "Luật Công chứng 46/2024/QH15",
+			Consumer: subsystem(p.code, "onestop"), Service: notaryService, Methods: []string{http.MethodGet}, Path: "/v1/**", Activities: []string{notaryActivity}, Basis: notaryBasis,
 		})
 	}
 }
@@ -151,6 +156,7 @@ func (s *story) published(ctx context.Context) error {
 		}
 		req.Header.Set("X-Road-Client", subsystem(lamDong, "onestop"))
 		req.Header.Set("X-Api-Key", key)
+		req.Header.Set("Truc-Purpose", notaryActivity)
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			return 0, nil, "", err

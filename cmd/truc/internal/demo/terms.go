@@ -61,9 +61,11 @@ func (l *layout) terms() []terms {
 			grant(overs, subsystem(p.code, "onestop/facts"), "GET", "**", "oversight", "Điều 19 Nghị định 224/2026/NĐ-CP", "số liệu không có dữ liệu cá nhân"),
 		}})
 		for _, r := range registers {
-			out = append(out, terms{p, r, []agreement.Grant{
-				grant(onestop, registerOf(r), "POST", "**", services.ActivityVerify, services.BasisPrefill, registerData(r)),
-			}})
+			grants := []agreement.Grant{grant(onestop, registerOf(r), "POST", "**", services.ActivityVerify, services.BasisPrefill, registerData(r))}
+			if r.code == civil {
+				grants = append(grants, grant(onestop, subsystem(r.code, notaryService), "GET", "/v1/**", notaryActivity, notaryBasis, "tổ chức hành nghề công chứng, không có dữ liệu cá nhân"))
+			}
+			out = append(out, terms{p, r, grants})
 		}
 	}
 	for _, r := range registers {
