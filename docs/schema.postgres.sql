@@ -328,6 +328,8 @@ CREATE TABLE exchange_message (
 	peer text NOT NULL DEFAULT ''::text,
 	trace_id text NOT NULL DEFAULT ''::text,
 	fault_id text NOT NULL DEFAULT ''::text,
+	request_body_index bigint NOT NULL DEFAULT '-1'::integer,
+	response_body_index bigint NOT NULL DEFAULT '-1'::integer,
 	CONSTRAINT exchange_message_role_request_id_key UNIQUE (role, request_id),
 	CONSTRAINT exchange_message_pkey PRIMARY KEY (seq)
 );

@@ -283,7 +283,7 @@ CREATE TABLE exchange_message (
 	request_size BIGINT NOT NULL,
 	response_size BIGINT NOT NULL,
 	activity TEXT NOT NULL,
-	dossier TEXT NOT NULL, grant_hash TEXT NOT NULL DEFAULT '', delegator TEXT NOT NULL DEFAULT '', service_delegator TEXT NOT NULL DEFAULT '', recorded BIGINT NOT NULL DEFAULT 0, request_out BIGINT NOT NULL DEFAULT 0, response_in BIGINT NOT NULL DEFAULT 0, peer TEXT NOT NULL DEFAULT '', trace_id TEXT NOT NULL DEFAULT '', fault_id TEXT NOT NULL DEFAULT '',
+	dossier TEXT NOT NULL, grant_hash TEXT NOT NULL DEFAULT '', delegator TEXT NOT NULL DEFAULT '', service_delegator TEXT NOT NULL DEFAULT '', recorded BIGINT NOT NULL DEFAULT 0, request_out BIGINT NOT NULL DEFAULT 0, response_in BIGINT NOT NULL DEFAULT 0, peer TEXT NOT NULL DEFAULT '', trace_id TEXT NOT NULL DEFAULT '', fault_id TEXT NOT NULL DEFAULT '', request_body_index BIGINT NOT NULL DEFAULT -1, response_body_index BIGINT NOT NULL DEFAULT -1,
 	UNIQUE (role, request_id)
 	);
 CREATE INDEX exchange_message_at ON exchange_message (at);

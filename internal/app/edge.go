@@ -83,11 +83,11 @@ func isLoopback(addr string) bool {
 }
 
 // startEdge makes the edge of the listener for people, and those of listeners of its own.
-func (n *Node) startEdge(store *exchangestore.Store) error {
+func (n *Node) startEdge(store *exchangestore.Store, budget *exchange.Budget) error {
 	cfg := n.cfg.Edge
 	base := exchangeapi.Edge{
 		Service: n.exchange, Keys: store, Instance: n.cfg.Instance, MetadataPublic: n.cfg.Env == "development", ErrorCodes: cfg.ErrorCodes, Native: cfg.Native,
-		Proofs: exchange.NewProofs(n.now), HTTPS: strings.HasPrefix(n.cfg.Web.URL, "https:"), Evidence: edgeEvidence{n}, Now: n.now, Log: n.log,
+		Proofs: exchange.NewProofs(n.now), HTTPS: strings.HasPrefix(n.cfg.Web.URL, "https:"), Evidence: edgeEvidence{n}, Budget: budget, Now: n.now, Log: n.log,
 	}
 	n.edge = &base
 	n.bypass = append(n.bypass, "/r1/")

@@ -34,15 +34,17 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	carrier := &exchangeapi.Carrier{Identity: n.linkIdentity, Roots: n.linkRoots, Now: n.now}
+	budget := exchange.NewBudget(0)
+	carrier := &exchangeapi.Carrier{Identity: n.linkIdentity, Roots: n.linkRoots, Now: n.now, Budget: budget}
 	n.closers = append(n.closers, func(context.Context) error { carrier.Close(); return nil })
 	n.redial = carrier.Redial
 	store := &exchangestore.Store{DB: n.db, Now: n.now}
 	n.exchange, err = exchange.New(exchange.Options{
 		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.currentKeys().Signing, Directory: directoryView{n.follower},
 		Carrier: carrier, Log: log, Store: store, Seal: seal, ListAll: n.cfg.Exchange.CompatListAll, Zone: i18n.Zone, Now: n.now, Logger: n.log,
-		Metrics: exchange.NewMetrics(n.metrics), Spans: n.spans, OneSignatureEach: n.cfg.Exchange.Signatures == "message",
-		RequireGrant: n.grantRequired, Untimestamped: n.untimestamped,
+		Metrics: exchange.NewMetrics(n.metrics), Spans: n.spans, Budget: budget, SpoolDir: n.cfg.DataDir,
+		OneSignatureEach: n.cfg.Exchange.Signatures == "message",
+		RequireGrant:     n.grantRequired, Untimestamped: n.untimestamped,
 	})
 	if err != nil {
 		return err
@@ -62,7 +64,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	link := &exchangeapi.Link{Service: n.exchange, Logs: logs}
+	link := &exchangeapi.Link{Service: n.exchange, Logs: logs, Budget: budget}
 	n.linkSrv = link.Server(pki.Settings{Identity: n.linkIdentity, Roots: n.linkRoots, Accept: n.acceptPeer, Now: n.now}, n.log) //nolint:contextcheck // a connection outlives the start
 	n.linkSrv.Handler = exchange.Arrivals(n.now, n.linkSrv.Handler)
 	if err := n.edgeKeys(ctx, store); err != nil {
@@ -71,7 +73,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err := n.startDelivery(ctx); err != nil {
 		return err
 	}
-	if err := n.startEdge(store); err != nil {
+	if err := n.startEdge(store, budget); err != nil {
 		return err
 	}
 	if err := n.startManage(ctx, store); err != nil {

@@ -115,7 +115,8 @@ func (n *Node) startDesk(ctx context.Context, store *servicesstore.Store) error 
 	api := n.apiMux()
 	(&servicesapi.Desk{Desk: desk, Portals: n.cfg.Desk.Portals}).Mount(api)
 	if err := n.exchange.Offer("onestop/dossiers", exchange.Offering{
-		Name: map[string]string{"vi": "Tiếp nhận hồ sơ thủ tục hành chính", "en": "Administrative dossiers"}, Personal: true, Public: true,
+		Verify: exchange.VerifyBefore, // what it takes in has effects
+		Name:   map[string]string{"vi": "Tiếp nhận hồ sơ thủ tục hành chính", "en": "Administrative dossiers"}, Personal: true, Public: true,
 	}, api); err != nil {
 		return err
 	}
@@ -188,7 +189,8 @@ func (n *Node) startPortal(store *servicesstore.Store) error {
 	api := n.apiMux()
 	(&servicesapi.Notices{Portal: portal}).Mount(api)
 	if err := n.exchange.Offer("portal/notices", exchange.Offering{
-		Name: map[string]string{"vi": "Thông báo tình trạng hồ sơ", "en": "Dossier status notices"}, Public: true,
+		Verify: exchange.VerifyBefore, // what it takes in has effects
+		Name:   map[string]string{"vi": "Thông báo tình trạng hồ sơ", "en": "Dossier status notices"}, Public: true,
 	}, api); err != nil {
 		return err
 	}

@@ -1,24 +1,26 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"truc/internal/errs"
 	"truc/internal/exchange/agreement"
 	"truc/internal/orgcode"
-	"truc/internal/telemetry"
 )
 
 const defaultTimeout = 30 * time.Second
@@ -35,7 +37,8 @@ var hopHeaders = []string{
 // is dropped.
 var ownHeaders = canonicalKeys(
 	HeaderClient, HeaderID, HeaderUserID, HeaderIssue, HeaderRequestID, HeaderHash, HeaderError, HeaderService,
-	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderParty, HeaderLevel, HeaderMode, "Content-Digest", "Signature", "Signature-Input",
+	HeaderPurpose, HeaderDeadline, HeaderGrant, HeaderParty, HeaderLevel, HeaderMode, HeaderBody, HeaderRequestDigest,
+	"Content-Digest", "Signature", "Signature-Input",
 )
 
 func canonicalKeys(names ...string) []string {
@@ -62,6 +65,23 @@ type exchangeState struct {
 	permit *agreement.Permit
 	obs    observation
 	native bool // the program asked for native statuses
+
+	// want says that the caller takes an answer that streams, upload that its request does; out is its body.
+	want, upload bool
+	out          *outBody
+	begun        func()         // the answer has begun
+	ends         sync.WaitGroup // the streams that outlive the call
+	// Of the provider: the signature of the request's head, its streamed body, where an answer may stream to, what the
+	// service is, the limits that let the call in, and why the exchange must be cut.
+	head     signed
+	in       *inBody
+	spool    *spool
+	sink     Sink
+	offering Offering
+	adm      *admission
+	cut      *Fault
+	released bool
+	taken    int64 // of the budget, for the answer
 }
 
 func (x *exchangeState) fault(prefix, code string, cause error, args ...any) *Fault {
@@ -71,10 +91,13 @@ func (x *exchangeState) fault(prefix, code string, cause error, args ...any) *Fa
 // Call carries a request to its service and returns the verified, logged answer. A failure of the exchange is a
 // [*Fault] in the chain: Unavailable when the peer cannot be reached, Denied when it refuses, and so on.
 func (s *Service) Call(ctx context.Context, c Call) (*Answer, error) {
-	x := &exchangeState{s: s, role: RoleConsumer, faultID: NewUUID(), started: s.now()}
-	x.msg = Message{Role: RoleConsumer, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1}
+	x := &exchangeState{s: s, role: RoleConsumer, faultID: NewUUID(), started: s.now(), want: c.Stream}
+	x.msg = Message{Role: RoleConsumer, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1, RequestBodyIndex: -1, ResponseBodyIndex: -1}
 	x.begin(ctx, c.Header)
 	ans, f := x.call(ctx, c)
+	if ans != nil && ans.BodyReader != nil {
+		return ans, nil // it goes on; the rest is told when it ends
+	}
 	if f != nil {
 		x.msg.Outcome = f.Type
 		s.opt.Logger.WarnContext(ctx, "exchange failed", slog.String("fault", f.Type), slog.String("fault_id", f.ID), slog.String("hop", f.Hop),
@@ -99,16 +122,27 @@ func (x *exchangeState) call(ctx context.Context, c Call) (*Answer, *Fault) {
 	if !s.Hosts(c.From) {
 		return nil, x.fault(atConsumer, "ssl_authentication_failed", fmt.Errorf("this node does not host %s", c.From))
 	}
-	timeout := c.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
+	ctx, begun, cancel, f := x.timing(ctx, c)
+	if f != nil {
+		return nil, f
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+	x.begun = begun
 	if d, ok := ctx.Deadline(); ok {
 		// The context may run on the wall clock while Now is injected, so the rest is counted, not the instant.
 		req.Header.Set(HeaderDeadline, strconv.FormatInt(s.now().Add(time.Until(d)).UnixMilli(), 10))
 	}
+	ans, f := x.ask(ctx, c, req)
+	if ans != nil && ans.BodyReader != nil {
+		x.begun()
+		x.finishLater(cancel)
+		return ans, nil
+	}
+	cancel()
+	return ans, f
+}
+
+// ask finds the nodes to ask and asks.
+func (x *exchangeState) ask(ctx context.Context, c Call, req *WireRequest) (*Answer, *Fault) {
 	peers, f := x.candidates(c)
 	if f != nil {
 		return nil, f
@@ -116,88 +150,13 @@ func (x *exchangeState) call(ctx context.Context, c Call) (*Answer, *Fault) {
 	if f := x.chooseGrant(c, req); f != nil {
 		return nil, f
 	}
+	if x.upload {
+		if !x.s.streams.take() {
+			return nil, x.fault(atConsumer, "quota_exceeded", errors.New("too many bodies are streaming"))
+		}
+		defer x.s.streams.release()
+	}
 	return x.attempts(ctx, req, peers)
-}
-
-// attempts asks one node, and another where that is safe (spec D18).
-func (x *exchangeState) attempts(ctx context.Context, req *WireRequest, peers []Peer) (*Answer, *Fault) {
-	var tried []string
-	var last *Fault
-	for {
-		peer, release, f := x.choose(peers, tried)
-		if f != nil {
-			if last == nil {
-				last = f
-			}
-			return nil, last
-		}
-		if tried = append(tried, peer.ServerID); last != nil {
-			x.again(last)
-			req.Header.Set(HeaderRequestID, x.msg.RequestID)
-		}
-		this := req
-		if len(peers) > 1 { // the request is kept as it was before it was signed
-			this = &WireRequest{Method: req.Method, TargetURI: req.TargetURI, Header: req.Header.Clone(), Body: req.Body}
-		}
-		ans, f, more := x.tryPeer(ctx, this, peer, release)
-		if f == nil {
-			return ans, nil
-		}
-		if !more || len(tried) == len(peers) || len(tried) == maxAttempts {
-			return nil, f
-		}
-		last = f
-	}
-}
-
-// tryPeer asks a node, reports how it did, and says whether another may be asked after a failure.
-func (x *exchangeState) tryPeer(ctx context.Context, req *WireRequest, peer Peer, release func(verdict)) (_ *Answer, _ *Fault, more bool) {
-	v := undecided
-	defer func() { release(v) }()
-	ans, f := x.attempt(ctx, req, peer)
-	if f == nil {
-		v = healthy
-		return ans, nil, false
-	}
-	v, more = x.judge(req, f, ctx.Err() != nil)
-	return nil, f, more
-}
-
-// attempt asks one node.
-func (x *exchangeState) attempt(ctx context.Context, req *WireRequest, peer Peer) (*Answer, *Fault) {
-	s := x.s
-	x.peer = peer
-	req.TargetURI = strings.TrimSuffix(peer.URL, "/") + req.TargetURI
-	req.PeerKeyID = ""
-	x.msg.Peer = peer.ServerID
-	shares, unreachable := s.prepareWay(ctx, x.peer)
-	x.lap(phaseEdge)
-	sig, err := sigMessage{req: req, header: req.Header}.sign(req.Body, s.signer.Load(), shares, s.now())
-	if err != nil {
-		return nil, x.fault(atConsumer, "cannot_sign", err)
-	}
-	x.reqSig = ":" + sig.text + ":"
-	x.lap(phaseSign)
-	if f := x.logRequest(ctx, req, sig, false); f != nil {
-		return nil, f
-	}
-	x.lap(phaseLog)
-	ctx = telemetry.WithTrace(ctx, x.sending(req.Header))
-	resp, err := (*WireResponse)(nil), unreachable
-	if err == nil { // an attempt that failed before anything was sent is evidence too
-		resp, err = s.carry(ctx, peer, req)
-		x.arrived(phaseLink)
-	}
-	if err != nil {
-		code := "network_error"
-		if ctx.Err() != nil {
-			code = "deadline_exceeded"
-		}
-		f := x.fault(atConsumer, code, err, "peer", peer.Member)
-		x.logFailure(ctx, f)
-		return nil, f
-	}
-	return x.answer(ctx, req, resp)
 }
 
 // prepare checks a call and writes the request as far as the peer does not matter; TargetURI lacks the authority.
@@ -219,13 +178,18 @@ func (x *exchangeState) prepare(c Call) (*WireRequest, *Fault) {
 		return nil, x.fault(atClient, "bad_request", err)
 	}
 	x.path, x.msg.Path = t.Path.Decoded(), maskDigits(t.Path.String())
-	if len(c.Body) > MaxBody {
-		return nil, x.fault(atClient, "invalid_body", nil, "megabytes", MaxBody>>20)
+	if c.BodyReader == nil && len(c.Body) > StreamThreshold {
+		c.BodyReader, c.Length = bytes.NewReader(c.Body), int64(len(c.Body))
 	}
 	if c.ID == "" {
 		c.ID = c.To.Instance + "-" + NewUUID()
 	}
 	req := &WireRequest{Method: c.Method, TargetURI: t.String("x1"), Header: endToEnd(c.Header), Body: c.Body}
+	if x.upload = c.BodyReader != nil; x.upload {
+		req.Body, req.Stream = nil, &Stream{Body: io.NopCloser(c.BodyReader), Length: c.Length}
+		req.Header.Set(HeaderBody, bodyStream)
+		c.Body = nil
+	}
 	x.msg.ExchangeID, x.msg.RequestID, x.msg.RequestSize = c.ID, NewUUID(), int64(len(c.Body))
 	for _, h := range [][2]string{
 		{HeaderClient, c.From.String()},
@@ -266,7 +230,7 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 		x.logFailure(ctx, f)
 		return nil, f
 	}
-	if h := resp.Header.Get(HeaderHash); h != "" && h != RequestHash(req.Method, x.r1Target(req), req.Header, req.Body) {
+	if h := resp.Header.Get(HeaderHash); h != "" && h != x.requestHash(req, x.r1Target(req)) {
 		f := x.fault(atConsumer, "inconsistent_response", errors.New("the answer is to a request with another hash"), "peer", x.peer.Member)
 		x.logFailure(ctx, f)
 		return nil, f
@@ -277,7 +241,12 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 	if typ != "" {
 		outcome = typ
 	}
-	if f := x.logResponse(ctx, resp, sig, outcome, true); f != nil {
+	if err := x.checkRequestDigest(resp, typ != ""); err != nil {
+		f := x.fault(atConsumer, "inconsistent_response", err, "peer", x.peer.Member)
+		x.logFailure(ctx, f)
+		return nil, f
+	}
+	if f := x.logResponse(ctx, resp, sig, outcome, resp.Stream == nil); f != nil {
 		return nil, f
 	}
 	x.lap(phaseLog)
@@ -288,7 +257,10 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 	}
 	a := &Answer{
 		Status: resp.Status, Header: endToEnd(resp.Header), Body: resp.Body, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
-		Hash: resp.Header.Get(HeaderHash),
+		Hash: resp.Header.Get(HeaderHash), Length: int64(len(resp.Body)),
+	}
+	if resp.Stream != nil {
+		return x.receiveStream(ctx, resp, sig, a)
 	}
 	return a, nil
 }
@@ -315,12 +287,17 @@ func (s *Service) providers(to orgcode.Service) ([]Peer, error) {
 }
 
 // carry sends to a peer, or hands the request to this very node: then only the network is left out.
-func (s *Service) carry(ctx context.Context, p Peer, req *WireRequest) (*WireResponse, error) {
+func (s *Service) carry(ctx context.Context, p Peer, req *WireRequest, streams bool) (*WireResponse, error) {
 	if p.ServerID != s.opt.ServerID {
 		return s.opt.Carrier.Carry(ctx, p, req)
 	}
-	in := &WireRequest{Method: req.Method, TargetURI: req.TargetURI, Header: req.Header.Clone(), Body: req.Body, PeerKeyID: p.TLSKeyID}
-	return s.Receive(ctx, in), nil
+	in := &WireRequest{Method: req.Method, TargetURI: req.TargetURI, Header: req.Header.Clone(), Body: req.Body, Stream: req.Stream, PeerKeyID: p.TLSKeyID}
+	if streams {
+		return s.carryLocal(ctx, in)
+	}
+	resp := s.Receive(ctx, in)
+	resp.Release()
+	return resp, nil
 }
 
 // prepareWay opens the way to a peer and reports whether a request to it may have a shared signature.

@@ -15,8 +15,9 @@
 // If an exchange cannot be logged it does not happen. A node that calls its own service goes the same way; only the
 // network is left out.
 //
-// Limits of this release: bodies are held in memory up to [MaxBody]; agreements (grants), quotas and streaming come
-// later, see docs.
+// A body of more than [StreamThreshold] streams: its head is signed first, and its digest comes after it under a second
+// signature. Who reads it always lags a block behind, so that the end is given out only once it is known to be good
+// (ADR 0018).
 //
 // The package knows no SQL, listens on nothing and imports no other module: the directory, the log and the index are
 // ports. exchangestore keeps the index, exchangeapi is the link between nodes and the X-Road edge for programs,

@@ -26,10 +26,10 @@ func (o EvidenceOptions) keep(rows []Message) []Message {
 func (o EvidenceOptions) entries(m Message) []int64 {
 	var out []int64
 	if o.Part != EvidenceResponse && m.RequestIndex >= 0 {
-		out = append(out, m.RequestIndex)
+		out = append(out, m.RequestIndex, m.RequestBodyIndex)
 	}
 	if o.Part != EvidenceRequest && m.ResponseIndex >= 0 {
-		out = append(out, m.ResponseIndex)
+		out = append(out, m.ResponseIndex, m.ResponseBodyIndex)
 	}
 	return out
 }

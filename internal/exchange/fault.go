@@ -59,6 +59,8 @@ var faultCodes = map[string]faultCode{
 	"message_id_reused":         {errs.Conflict, 409, "delivery.id_reused"},
 	"replayed_message":          {errs.Conflict, 409, "exchange.replayed"},
 	"quota_exceeded":            {errs.Limited, 429, "exchange.busy"},
+	"io_error":                  {errs.Unavailable, 500, "exchange.stream_broken"},
+	"body_unread":               {errs.Unavailable, 502, "exchange.stream_broken"},
 	"internal_error":            {errs.Internal, 500, "error.internal"},
 	"network_error":             {errs.Unavailable, 502, "exchange.peer_unreachable"},
 	"deadline_exceeded":         {errs.Unavailable, 504, "exchange.too_slow"},

@@ -27,6 +27,7 @@ func (x *exchangeState) guarded(ctx context.Context, req *WireRequest, t Target,
 		return nil, f
 	}
 	defer adm.end()
+	x.adm = adm
 	wait, ok := s.backends.allow(service, x.started)
 	if !ok {
 		f := x.fault(atProvider, "circuit_open", nil, "service", service)
@@ -47,6 +48,12 @@ func (x *exchangeState) guarded(ctx context.Context, req *WireRequest, t Target,
 // it cannot be reached, does not answer in a fair time or is out of order is a failure. A consumer that gives too little
 // time must not be able to shut the service for others.
 func (x *exchangeState) backendVerdict(resp *WireResponse, f *Fault) verdict {
+	if x.cut != nil {
+		return undecided
+	}
+	if f == nil && resp == nil {
+		return healthy
+	}
 	if f == nil {
 		if slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, resp.Status) {
 			return failing

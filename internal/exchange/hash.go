@@ -11,19 +11,27 @@ import (
 // requestHash is X-Road's request hash over given bytes (spec §2.4): base64(SHA512(SHA512(head) ‖ SHA512(body))), or
 // of the head alone when there is no body.
 func requestHash(head, body []byte) string {
-	h := sha512.Sum512(head)
-	if len(body) == 0 {
-		return base64.StdEncoding.EncodeToString(h[:])
-	}
 	b := sha512.Sum512(body)
-	sum := sha512.Sum512(append(h[:], b[:]...))
-	return base64.StdEncoding.EncodeToString(sum[:])
+	return requestHashSum(head, b[:], len(body) == 0)
+}
+
+// requestHashSum is requestHash for a body of which only the SHA-512 is known.
+func requestHashSum(head, sum []byte, empty bool) string {
+	h := sha512.Sum512(head)
+	if !empty {
+		h = sha512.Sum512(append(h[:], sum...))
+	}
+	return base64.StdEncoding.EncodeToString(h[:])
 }
 
 // RequestHash returns the value of x-road-request-hash for a request in its /r1/ form. net/http keeps neither the case
 // of names nor their order, so the head has a normal form of ours: lower-case names, sorted, values as received. What a node
 // may add or change on the way is not in it: signatures, headers of ours and the trace of the request.
 func RequestHash(method, target string, header http.Header, body []byte) string {
+	return requestHash(requestHead(method, target, header), body)
+}
+
+func requestHead(method, target string, header http.Header) []byte {
 	type line struct {
 		name   string
 		values []string
@@ -46,5 +54,5 @@ func RequestHash(method, target string, header http.Header, body []byte) string 
 			head = append(append(append(append(head, l.name...), ':'), v...), "\r\n"...)
 		}
 	}
-	return requestHash(head, body)
+	return head
 }

@@ -26,10 +26,12 @@ var (
 	requestAlways  = []string{"@method", "@target-uri", "x-road-client", "x-road-id", "x-road-request-id", "content-digest"}
 	requestPresent = []string{
 		"content-type", "x-road-userid", "x-road-issue", "x-road-represented-party", "x-road-security-server",
-		"truc-grant", "truc-purpose", "truc-deadline", "truc-message",
+		"truc-grant", "truc-purpose", "truc-deadline", "truc-message", "truc-body",
 	}
 	responseAlways  = []string{"@status", "content-digest", "x-road-id", "x-road-service"}
-	responsePresent = []string{"content-type", "x-road-error", "x-road-request-id", "x-road-request-hash", "truc-message", "truc-duplicate"}
+	responsePresent = []string{
+		"content-type", "x-road-error", "x-road-request-id", "x-road-request-hash", "truc-message", "truc-duplicate", "truc-body", "truc-request-digest",
+	}
 	responseRequest = []component{
 		{name: "signature", params: []sigParam{{"req", true}, {"key", sigLabel}}},
 		{name: "content-digest", params: []sigParam{{"req", true}}},
@@ -40,7 +42,7 @@ var (
 	single = []string{
 		"x-road-client", "x-road-id", "x-road-request-id", "x-road-service", "x-road-userid", "x-road-issue", "x-road-error",
 		"x-road-represented-party", "x-road-security-server", "truc-grant", "truc-purpose", "truc-deadline", "truc-message", "truc-duplicate", "content-digest", "content-type",
-		"signature", "signature-input",
+		"signature", "signature-input", "truc-body", "truc-request-digest",
 	}
 )
 
@@ -187,6 +189,8 @@ type coverage struct {
 type coverKey struct {
 	answer  bool
 	present uint32
+	// of an answer: the request streamed
+	streamed bool
 }
 
 // coverages holds a coverage for each kind of message that was met; there are as many as there are sets of optional fields.
@@ -194,7 +198,7 @@ var coverages sync.Map
 
 // coverage returns what a signature over the message must cover.
 func (m sigMessage) coverage() *coverage {
-	k := coverKey{answer: m.resp != nil}
+	k := coverKey{answer: m.resp != nil, streamed: m.resp != nil && isStream(m.req.Header)}
 	always, present := requestAlways, requestPresent
 	if k.answer {
 		always, present = responseAlways, responsePresent
@@ -209,6 +213,9 @@ func (m sigMessage) coverage() *coverage {
 	}
 	c := &coverage{}
 	for _, n := range always {
+		if n == "content-digest" && isStream(m.header) {
+			continue // "truc-body" is covered in its place
+		}
 		c.components = append(c.components, component{name: n})
 	}
 	for i, n := range present {
@@ -217,7 +224,12 @@ func (m sigMessage) coverage() *coverage {
 		}
 	}
 	if k.answer {
-		c.components = append(c.components, responseRequest...)
+		for _, r := range responseRequest {
+			if k.streamed && r.name == "content-digest" {
+				r.name = "truc-body"
+			}
+			c.components = append(c.components, r)
+		}
 	}
 	c.ids = sigInput{components: c.components}.ids()
 	coverages.Store(k, c)
@@ -227,7 +239,9 @@ func (m sigMessage) coverage() *coverage {
 // sign puts Content-Digest, Signature-Input and Signature on the message. A shared signature is for a peer that is known
 // to understand one.
 func (m sigMessage) sign(body []byte, by *signatory, shared bool, now time.Time) (signed, error) {
-	m.header.Set("Content-Digest", ContentDigest(body))
+	if !isStream(m.header) {
+		m.header.Set("Content-Digest", ContentDigest(body))
+	}
 	alg := by.algorithm(shared)
 	cover := m.coverage()
 	in := sigInput{label: sigLabel, components: cover.components, params: []sigParam{
@@ -279,7 +293,11 @@ func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.Public
 	if !verifyValue(pub, keyID, alg, base, value, memory) {
 		return signed{}, errors.New("the signature does not match")
 	}
-	if m.header.Get("Content-Digest") != ContentDigest(body) {
+	if isStream(m.header) {
+		if m.header.Get(HeaderBody) != bodyStream || len(field(m.header, "content-digest")) > 0 {
+			return signed{}, errDigest
+		}
+	} else if m.header.Get("Content-Digest") != ContentDigest(body) {
 		return signed{}, errDigest
 	}
 	return signed{base: base, sig: value, text: base64.StdEncoding.EncodeToString(value), keyID: keyID, alg: alg, created: created}, nil

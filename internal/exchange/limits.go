@@ -327,6 +327,20 @@ func (a *admission) took(n int64, now time.Time) {
 	a.u.bytes -= float64(n)
 }
 
+// debt is how long a stream must pause for what it took.
+func (a *admission) debt(now time.Time) time.Duration {
+	if a == nil || a.rate == 0 {
+		return 0
+	}
+	a.l.mu.Lock()
+	defer a.l.mu.Unlock()
+	a.u.turn(now, a.l.dayOf(now))
+	if a.u.bytes >= 0 {
+		return 0
+	}
+	return seconds(-a.u.bytes / float64(a.rate))
+}
+
 func (a *admission) end() {
 	if a == nil {
 		return

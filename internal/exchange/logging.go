@@ -28,7 +28,7 @@ func (x *exchangeState) logRequest(ctx context.Context, req *WireRequest, sig si
 		Node: x.s.opt.ServerID, Peer: x.peer.ServerID, ExchangeID: x.msg.ExchangeID, RequestID: x.msg.RequestID,
 		Client: x.msg.Client, Service: x.msg.Service, Method: x.msg.Method, Path: path, Activity: activity, Basis: basis, Dossier: x.msg.Dossier,
 		Grant: x.msg.Grant, Delegator: x.msg.Delegator, ServiceDelegator: x.msg.ServiceDelegator,
-		Outcome: "ok", At: micros(x.s.now()), Size: int64(len(req.Body)), RequestDigest: req.Header.Get("Content-Digest"),
+		Outcome: "ok", At: micros(x.s.now()), Size: int64(len(req.Body)), RequestDigest: digestIn(req.Header),
 		Directory: x.s.opt.Directory.State().Version, TraceID: x.msg.TraceID,
 	}
 	if err := x.entry.put(sig, x.s.seal, salt); err != nil {
@@ -46,7 +46,7 @@ func (x *exchangeState) logRequest(ctx context.Context, req *WireRequest, sig si
 func (x *exchangeState) logResponse(ctx context.Context, resp *WireResponse, sig signed, outcome string, wait bool) *Fault {
 	e, err := x.responseEntry(outcome)
 	if err == nil {
-		e.Status, e.Size, e.ResponseDigest = resp.Status, int64(len(resp.Body)), resp.Header.Get("Content-Digest")
+		e.Status, e.Size, e.ResponseDigest = resp.Status, int64(len(resp.Body)), digestIn(resp.Header)
 		e.Base, e.KeyID = sig.base, sig.keyID
 		e.Signature, e.Created = sig.text, sig.created.Unix()
 		x.msg.ResponseIndex, err = x.append(ctx, e, wait)
@@ -257,19 +257,15 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 		if !ok {
 			m := Message{
 				ExchangeID: e.ExchangeID, RequestID: e.RequestID, Role: e.Role, Client: e.Client, Service: e.Service, Method: e.Method,
-				Path: indexPath(e.Path), Outcome: e.Outcome, At: at, RequestIndex: -1, ResponseIndex: -1, Activity: e.Activity, Dossier: e.Dossier,
+				Path: indexPath(e.Path), Outcome: e.Outcome, At: at, RequestIndex: -1, ResponseIndex: -1,
+				RequestBodyIndex: -1, ResponseBodyIndex: -1, Activity: e.Activity, Dossier: e.Dossier,
 				Grant: e.Grant, Delegator: e.Delegator, ServiceDelegator: e.ServiceDelegator,
 				Recorded: at, Peer: e.Peer, TraceID: e.TraceID,
 			}
 			n = len(rows)
 			rows, open[key] = append(rows, m), n
 		}
-		if e.Direction == directionRequest {
-			rows[n].RequestIndex, rows[n].RequestSize = i, e.Size
-		} else {
-			rows[n].ResponseIndex, rows[n].ResponseSize, rows[n].Status, rows[n].Outcome = i, e.Size, e.Status, e.Outcome
-			rows[n].Duration, rows[n].Recorded = at.Sub(rows[n].At), at
-		}
+		rows[n].take(e, i, at)
 	}
 	ids, err := s.opt.Store.RequestIDs(ctx, since)
 	if err != nil {
@@ -284,6 +280,25 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 		}
 	}
 	return s.restoreDaily(ctx)
+}
+
+// take adds what an entry of the log at index i says.
+func (m *Message) take(e *Entry, i int64, at time.Time) {
+	switch e.Direction {
+	case directionRequest:
+		m.RequestIndex, m.RequestSize = i, e.Size
+		return
+	case directionRequestBody:
+		m.RequestBodyIndex, m.RequestSize = i, e.Size
+	case directionResponseBody:
+		m.ResponseBodyIndex, m.ResponseSize = i, e.Size
+	default:
+		m.ResponseIndex, m.ResponseSize, m.Status = i, e.Size, e.Status
+	}
+	if e.Direction != directionRequestBody || e.Outcome != "ok" {
+		m.Outcome = e.Outcome
+	}
+	m.Duration, m.Recorded = at.Sub(m.At), at
 }
 
 // indexPath returns the masked service path of a logged target.

@@ -1,13 +1,14 @@
 package exchange
 
 import (
+	"io"
 	"net/http"
 	"time"
 
 	"truc/internal/orgcode"
 )
 
-// MaxBody is the largest body of a request or an answer, held in memory in this release.
+// MaxBody is the largest answer that is collected in memory for a caller that does not take a stream.
 const MaxBody = 32 << 20
 
 // Header names of the edge (X-Road message protocol for REST) and the link (spec §4.2).
@@ -45,6 +46,13 @@ type Call struct {
 	// Header holds end-to-end headers such as Content-Type and Accept.
 	Header http.Header
 	Body   []byte
+	// BodyReader, when set, is the body instead: it streams, Length bytes of it or, when Length is -1, until its end. It
+	// may be read until the call has ended and a little longer. A call with one is repeated at another node only while
+	// nothing has been read.
+	BodyReader io.Reader
+	Length     int64
+	// Stream says that the caller takes an answer of any size: see [Answer.BodyReader].
+	Stream bool
 	// ID is the exchange id (X-Road-Id); made when empty. A retry keeps it.
 	ID string
 	// UserID is the person on whose behalf, such as "VN099204000123". Personal data.
@@ -59,16 +67,24 @@ type Call struct {
 	Native bool
 	// Server, when set, is the node that must answer (X-Road-Security-Server).
 	Server string
-	// Timeout bounds the whole call; default 30 s.
+	// Timeout bounds the whole call; default 30 s, with BodyReader one hour. With Stream it bounds the time until the
+	// answer begins.
 	Timeout time.Duration
+	// Deadline shortens Timeout; zero for none.
+	Deadline time.Time
 }
 
 // Answer is what the provider answered, after its signature was verified and both sides have logged it. A status of
 // 400 and above is the provider's own answer, not a failure of the exchange.
 type Answer struct {
-	Status     int
-	Header     http.Header
-	Body       []byte
+	Status int
+	Header http.Header
+	Body   []byte
+	// BodyReader is set instead of Body when the call had Stream and the answer is large. It must be closed. Only its
+	// io.EOF says that the body is the signed one; after any other error what was read must be thrown away.
+	BodyReader io.ReadCloser
+	// Length of the body, -1 when it is not known.
+	Length     int64
 	ExchangeID string
 	RequestID  string
 	// Hash is the provider's x-road-request-hash (spec §2.4, D4), for the edge.
@@ -81,6 +97,8 @@ type WireRequest struct {
 	TargetURI string
 	Header    http.Header
 	Body      []byte
+	// Stream is set instead of Body when the header says so ([HeaderBody]).
+	Stream *Stream
 	// PeerKeyID is the id of the key that the sender's TLS certificate holds; the carrier fills it on arrival.
 	PeerKeyID string
 }
@@ -90,6 +108,19 @@ type WireResponse struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// Stream is set instead of Body when the header says so ([HeaderBody]).
+	Stream *Stream
+	// Abort means that the channel must be reset instead: whoever sent or receives has half a message.
+	Abort bool
+
+	budget *Budget
+	taken  int64
+}
+
+// Release gives back the memory of the body; call it when it was written.
+func (r *WireResponse) Release() {
+	r.budget.Release(r.taken)
+	r.taken = 0
 }
 
 // Offering describes a service that this node offers.
@@ -109,6 +140,10 @@ type Offering struct {
 	// Disabled services refuse every call with Notice, which is shown to callers and in listMethods.
 	Disabled bool
 	Notice   string
+	// Timeout is how long the service may take to begin its answer; 0 leaves it to the caller.
+	Timeout time.Duration
+	// Verify says when the service sees a large request: [VerifyStream] (default) or [VerifyBefore].
+	Verify string
 }
 
 // Endpoint is a method and a path pattern (spec §3.2).
@@ -142,8 +177,10 @@ type Message struct {
 	Duration time.Duration
 	// RequestIndex and ResponseIndex are positions in the log, -1 when there is no such entry.
 	RequestIndex, ResponseIndex int64
-	RequestSize, ResponseSize   int64
-	Activity, Dossier           string
+	// RequestBodyIndex and ResponseBodyIndex are those of the entries about streamed bodies, -1 when there is none.
+	RequestBodyIndex, ResponseBodyIndex int64
+	RequestSize, ResponseSize           int64
+	Activity, Dossier                   string
 	// Grant is the hash of the grant. Delegator is the member on whose behalf the call was made, ServiceDelegator the one
 	// for whom the provider runs the service.
 	Grant, Delegator, ServiceDelegator string
@@ -160,6 +197,15 @@ type Message struct {
 	// FaultID is the id of a fault, which the log line and the answer carry too.
 	FaultID string
 }
+
+// When a service sees a streamed request (spec D21).
+const (
+	// VerifyStream passes the body on while it arrives; what turns out not to be the signed body ends in an error
+	// instead of its end, and the service must take back what it began.
+	VerifyStream = "stream"
+	// VerifyBefore keeps the body in an encrypted file until it has been verified.
+	VerifyBefore = "before_forward"
+)
 
 // Role values of a [Message] and an [Entry].
 const (

@@ -147,6 +147,9 @@ var unasked = []string{"maintenance_mode", "circuit_open", "global_conf_outdated
 // judge says what a failed attempt tells of the peer and whether another node may be asked. gaveUp is set when the caller
 // is gone or out of time.
 func (x *exchangeState) judge(req *WireRequest, f *Fault, gaveUp bool) (v verdict, again bool) {
+	if req.Stream != nil {
+		return x.judgeUpload(f, gaveUp)
+	}
 	idempotent := slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete}, req.Method)
 	head, _, _ := strings.Cut(f.Code(), ".")
 	own := strings.HasPrefix(f.Type, atConsumer) && f.Hop == x.s.opt.ServerID
@@ -168,6 +171,17 @@ func (x *exchangeState) judge(req *WireRequest, f *Fault, gaveUp bool) (v verdic
 		return failing, idempotent
 	}
 	return healthy, false // a signed refusal is the answer of a node that works
+}
+
+// judgeUpload is judge for a request whose body streams: it can be sent again only as long as nothing was read of it.
+func (x *exchangeState) judgeUpload(f *Fault, gaveUp bool) (v verdict, again bool) {
+	if gaveUp || f.Hop != x.s.opt.ServerID || f.Code() == "io_error" {
+		return undecided, false
+	}
+	if f.Code() == "network_error" {
+		return failing, errors.Is(f, ErrNotSent) && !x.out.touched()
+	}
+	return undecided, false
 }
 
 // late reports whether the caller gave the peer a fair time: one that gives up at once says nothing of the peer.

@@ -11,9 +11,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"truc/internal/orgcode"
 	"truc/internal/reqctx"
@@ -22,20 +20,35 @@ import (
 
 // Receive handles a request that came over the link: verify, judge, log, call the service, log, sign. It always
 // returns a response; a refusal is signed like an answer as soon as there is a request signature to bind it to.
+//
+// A streamed request is cut, with [WireResponse.Abort], when its body is not the signed one.
 func (s *Service) Receive(ctx context.Context, req *WireRequest) *WireResponse {
-	x := &exchangeState{s: s, role: RoleProvider, faultID: NewUUID(), started: s.now()}
+	return s.ReceiveStream(ctx, req, nil)
+}
+
+// ReceiveStream is [Service.Receive] with an answer that may stream: then it goes through the sink, and the result is
+// nil.
+func (s *Service) ReceiveStream(ctx context.Context, req *WireRequest, sink Sink) *WireResponse {
+	x := &exchangeState{s: s, role: RoleProvider, faultID: NewUUID(), started: s.now(), sink: sink, begun: func() {}}
 	x.msg = Message{
 		Role: RoleProvider, At: x.started, Outcome: "ok", RequestIndex: -1, ResponseIndex: -1, Method: req.Method,
+		RequestBodyIndex: -1, ResponseBodyIndex: -1,
 		RequestSize: int64(len(req.Body)), ExchangeID: req.Header.Get(HeaderID), RequestID: req.Header.Get(HeaderRequestID),
 	}
 	x.begin(ctx, req.Header)
 	resp, f := x.receive(ctx, req)
-	if f != nil {
+	switch {
+	case x.cut != nil:
+		resp = x.aborted(ctx)
+	case f != nil:
 		resp = x.refuse(ctx, req, f)
 	}
 	x.end(f)
 	if x.logged {
 		s.index.put(x.msg)
+	}
+	if resp != nil {
+		resp.budget, resp.taken = s.opt.Budget, x.taken
 	}
 	return resp
 }
@@ -62,7 +75,7 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	case replayFull:
 		return nil, x.fault(atProvider, "quota_exceeded", errors.New("the replay set is full"))
 	}
-	x.msg.Client = client.String()
+	x.msg.Client, x.head = client.String(), sig
 	// From here on the sender is known, so its request and our refusal both become evidence.
 	if f := x.logRequest(ctx, req, sig, true); f != nil {
 		return nil, f
@@ -73,7 +86,7 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 		return nil, f
 	}
 	resp, f := x.guarded(ctx, req, target, client, h)
-	if f != nil {
+	if f != nil || resp == nil {
 		return nil, f
 	}
 	return x.finish(ctx, req, resp, "ok")
@@ -187,20 +200,17 @@ func (x *exchangeState) authorise(req *WireRequest, t Target, client orgcode.Sub
 	if o.Disabled { // only now: whoever may not call does not learn this either (spec §2.7)
 		return nil, x.disabled(o)
 	}
+	x.offering = o.Offering
 	return s.asynchronous(t.Service, o.handler), nil
 }
 
 // dispatch calls the service behind the exchange.
 func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target, client orgcode.Subsystem, h http.Handler) (*WireResponse, *Fault) {
-	if ms, err := strconv.ParseInt(req.Header.Get(HeaderDeadline), 10, 64); err == nil {
-		left := time.UnixMilli(ms).Sub(x.s.now())
-		if left <= 0 {
-			return nil, x.fault(atProvider, "deadline_exceeded", nil)
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, left)
-		defer cancel()
+	ctx, cancel, f := x.serviceTime(ctx, req)
+	if f != nil {
+		return nil, f
 	}
+	defer cancel()
 	ctx = WithTarget(reqctx.WithRequestID(ctx, x.msg.RequestID), t)
 	ctx = reqctx.WithPrincipal(ctx, reqctx.Principal{Kind: reqctx.System, ID: client.String()})
 	ctx = reqctx.WithCaller(ctx, reqctx.Caller{
@@ -225,9 +235,21 @@ func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target
 		}
 	}
 	hr = hr.WithContext(telemetry.WithTrace(ctx, x.sending(hr.Header)))
-	rec := newRecorder()
+	r1 := "/r1" + strings.TrimPrefix(t.String("x1"), "/x1")
+	if f := x.streamIn(ctx, req, hr); f != nil {
+		return nil, f
+	}
+	defer x.streamDone()
+	rec := x.newRecorder(ctx, req, r1)
 	err = x.serve(ctx, h, rec, hr)
 	x.arrived(phaseBackend)
+	if rec.out != nil {
+		return x.streamedOut(rec, err)
+	}
+	defer func() { x.taken = rec.taken }()
+	if f := x.streamFault(rec); f != nil {
+		return nil, f
+	}
 	if err != nil {
 		return nil, x.fault(atProvider, "service_failed.internal_error", err, "service", t.Service.String())
 	}
@@ -241,11 +263,16 @@ func (x *exchangeState) dispatch(ctx context.Context, req *WireRequest, t Target
 		return nil, x.fault(atProvider, "deadline_exceeded", ctx.Err())
 	}
 	rec.WriteHeader(http.StatusOK)
-	if req.Method == http.MethodHead || rec.status == http.StatusNoContent || rec.status == http.StatusNotModified {
+	if f := x.settle(rec.status); f != nil {
+		return nil, f
+	}
+	if rec.bodyless() {
 		rec.body.Reset() // HTTP carries no body here, so none may be signed
 	}
 	resp := &WireResponse{Status: rec.status, Header: endToEnd(rec.header), Body: rec.body.Bytes()}
-	resp.Header.Set(HeaderHash, RequestHash(req.Method, "/r1"+strings.TrimPrefix(t.String("x1"), "/x1"), req.Header, req.Body))
+	if hash := x.requestHash(req, r1); hash != "" {
+		resp.Header.Set(HeaderHash, hash)
+	}
 	return resp, nil
 }
 
@@ -261,18 +288,29 @@ func (x *exchangeState) serve(ctx context.Context, h http.Handler, w http.Respon
 	return nil
 }
 
-// finish signs and logs a response before it leaves.
-func (x *exchangeState) finish(ctx context.Context, req *WireRequest, resp *WireResponse, outcome string) (*WireResponse, *Fault) {
+// signAnswer completes and signs the head of an answer.
+func (x *exchangeState) signAnswer(req *WireRequest, resp *WireResponse) (signed, *Fault) {
 	s := x.s
-	service := x.msg.Service
 	resp.Header.Set(HeaderID, x.msg.ExchangeID)
 	resp.Header.Set(HeaderClient, req.Header.Get(HeaderClient))
-	resp.Header.Set(HeaderService, service)
+	resp.Header.Set(HeaderService, x.msg.Service)
 	resp.Header.Set(HeaderRequestID, x.msg.RequestID)
 	resp.Header.Set(HeaderLevel, s.opt.Directory.State().Level)
+	if x.in != nil && x.in.whole() {
+		resp.Header.Set(HeaderRequestDigest, x.entry.RequestDigest)
+	}
 	sig, err := sigMessage{req: req, resp: resp, header: resp.Header, reqSig: x.reqSig}.sign(resp.Body, s.signer.Load(), x.shared, s.now())
 	if err != nil {
-		return nil, x.fault(atProvider, "cannot_sign", err)
+		return signed{}, x.fault(atProvider, "cannot_sign", err)
+	}
+	return sig, nil
+}
+
+// finish signs and logs a response before it leaves.
+func (x *exchangeState) finish(ctx context.Context, req *WireRequest, resp *WireResponse, outcome string) (*WireResponse, *Fault) {
+	sig, f := x.signAnswer(req, resp)
+	if f != nil {
+		return nil, f
 	}
 	x.lap(phaseSign)
 	x.msg.Status, x.msg.ResponseSize, x.msg.Outcome = resp.Status, int64(len(resp.Body)), outcome

@@ -39,6 +39,11 @@ type Options struct {
 	// GrantLimits returns what a grant allows of a service, for the grant whose hash the request names; nil when nothing
 	// is granted by agreements.
 	GrantLimits func(consumer orgcode.Subsystem, service orgcode.Service, grant string) Limits
+	// Budget bounds the bodies held in memory, of this service and of what stands around it; nil bounds nothing.
+	Budget *Budget
+	// SpoolDir is where large requests wait until they are verified, encrypted; empty is the system's place for
+	// temporary files.
+	SpoolDir string
 	// Zone is where days begin for daily limits; nil is UTC.
 	Zone *time.Location
 	// OneSignatureEach makes this node sign each request by itself instead of together with others of the same moment
@@ -71,6 +76,8 @@ type Service struct {
 	names   atomic.Pointer[memberNames]
 	limits  atomic.Pointer[limitSet]
 	usage   *limiter
+	// streams counts bodies that stream.
+	streams streamSlots
 	// peers chooses among nodes, backends watches the services behind this one.
 	peers    peerTable
 	backends breakers

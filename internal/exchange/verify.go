@@ -91,6 +91,7 @@ func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
 	}
 	r := &EvidenceReport{ExchangeID: p.ExchangeID, Node: p.Node, OK: len(p.items) > 0}
 	requests := map[string]*Entry{} // role and request id → request entry
+	bodies := streamedBodies{}
 	logKey, logErr := trust.LogKey(p.Node)
 	for _, it := range p.items {
 		er := EntryReport{Index: it.Index, Inclusion: Good, Signature: Good, Witnesses: NotProvided, Timestamp: NotProvided, Body: NotProvided, Directory: NotProvided}
@@ -108,7 +109,11 @@ func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
 		if e.Direction == directionRequest {
 			requests[e.Role+e.RequestID] = e
 		}
-		er.Signer, er.Signature, err = checkEntrySignature(e, it.Person, requests[e.Role+e.RequestID], trust)
+		if bodies.add(e, len(r.Entries)) {
+			er.Signer, er.Signature, err = bodies.check(e, trust)
+		} else {
+			er.Signer, er.Signature, err = checkEntrySignature(e, it.Person, requests[e.Role+e.RequestID], trust)
+		}
 		if err != nil && er.Reason == "" {
 			er.Reason = err.Error()
 		}
@@ -121,6 +126,7 @@ func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
 		}
 		r.Entries = append(r.Entries, er)
 	}
+	bodies.finish(r)
 	return r, nil
 }
 
@@ -198,7 +204,7 @@ func (e *Entry) agrees(base string, req *Entry) error {
 	if e.Direction == directionRequest {
 		uri = lines[`"@target-uri"`]
 		want[`"@method"`], want[`"x-road-client"`], want[`"x-road-request-id"`] = e.Method, e.Client, e.RequestID
-		want[`"content-digest"`] = e.RequestDigest
+		wantDigest(want, `"content-digest"`, `"truc-body"`, e.RequestDigest)
 		if lines[`"x-road-issue"`] != e.Dossier || activity != e.Activity || basis != e.Basis {
 			return errors.New("the purpose is not the one that was signed")
 		}
@@ -207,10 +213,19 @@ func (e *Entry) agrees(base string, req *Entry) error {
 		}
 	} else {
 		uri = lines[`"@target-uri";req`]
-		want[`"@method";req`], want[`"x-road-service"`], want[`"content-digest"`] = e.Method, e.Service, e.ResponseDigest
-		want[`"content-digest";req`], want[`"@status"`] = e.RequestDigest, strconv.Itoa(e.Status)
+		want[`"@method";req`], want[`"x-road-service"`], want[`"@status"`] = e.Method, e.Service, strconv.Itoa(e.Status)
+		wantDigest(want, `"content-digest"`, `"truc-body"`, e.ResponseDigest)
 		if req == nil {
 			return errors.New("the request's entry is missing")
+		}
+		wantDigest(want, `"content-digest";req`, `"truc-body";req`, req.RequestDigest)
+		switch {
+		case req.RequestDigest != digestPending && e.RequestDigest != req.RequestDigest:
+			return errors.New("the answer is to another body")
+		case req.RequestDigest == digestPending && e.RequestDigest != digestPending:
+			want[`"truc-request-digest"`] = e.RequestDigest
+		default:
+			want[`"truc-request-digest"`] = "" // not in the answer
 		}
 		want[`"signature";req;key="x1"`] = ":" + req.Signature + ":"
 		if typ := lines[`"x-road-error"`]; typ != e.Outcome && (typ != "" || e.Outcome != "ok") {

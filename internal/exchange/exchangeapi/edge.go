@@ -3,7 +3,6 @@ package exchangeapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -50,6 +49,8 @@ type Edge struct {
 	HTTPS bool
 	// Evidence gives out evidence for /asic; without it the address is not there.
 	Evidence EvidenceSource
+	// Budget bounds the bodies held in memory; nil bounds nothing.
+	Budget *exchange.Budget
 	// Now is the clock, for the dates of certificates and for deadlines; nil refuses programs with certificates, and
 	// requests with a deadline.
 	Now func() time.Time
@@ -102,7 +103,9 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // exchange carries one request.
 func (e *Edge) exchange(w http.ResponseWriter, r *http.Request) {
 	r = e.known(r)
-	a, c, err := e.call(w, r)
+	up := &upload{w: w, r: r, budget: e.Budget}
+	defer up.done()
+	a, c, err := e.call(r.Context(), up)
 	if err != nil {
 		e.fail(w, r, err)
 		return
@@ -119,6 +122,10 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request) {
 	h["x-road-request-id"] = []string{a.RequestID}
 	if a.Hash != "" {
 		h["x-road-request-hash"] = []string{a.Hash}
+	}
+	if a.BodyReader != nil {
+		streamAnswer(w, a)
+		return
 	}
 	w.WriteHeader(a.Status)
 	_, _ = w.Write(a.Body)
@@ -179,18 +186,15 @@ var methods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT
 
 // call checks in the order of spec §2.7: configuration, identifiers, registered client, authentication; the rest is the
 // service's.
-func (e *Edge) call(w http.ResponseWriter, r *http.Request) (*exchange.Answer, exchange.Call, error) {
-	c, err := e.prepare(r)
+func (e *Edge) call(ctx context.Context, up *upload) (*exchange.Answer, exchange.Call, error) {
+	c, err := e.prepare(up.r)
 	if err != nil {
 		return nil, c, err
 	}
-	if c.Body, err = readAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody), r.ContentLength); err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, c, exchange.NewFault("client.", "invalid_body", err, "megabytes", exchange.MaxBody>>20)
-		}
-		return nil, c, exchange.NewFault("client.", "bad_request", fmt.Errorf("the body ended early: %w", err))
+	if err := up.read(&c); err != nil {
+		return nil, c, err
 	}
-	a, err := e.Service.Call(r.Context(), c)
+	a, err := e.Service.Call(ctx, c)
 	return a, c, err
 }
 

@@ -186,17 +186,21 @@ func (s *framedServer) start(ctx context.Context, id uint64, req *exchange.WireR
 	}
 	s.live[id] = cancel
 	s.work.Go(func() {
-		resp := s.link.Service.Receive(ctx, req)
+		resp := s.receive(ctx, id, req)
 		s.mu.Lock()
 		delete(s.live, id)
 		s.mu.Unlock()
 		cancel()
 		<-slots
-		answer := func(b []byte) []byte { return appendAnswer(b, id, resp) }
-		if len(resp.Body) > maxFramedBody {
-			token := s.link.held.keep(s.peer, resp)
-			answer = func(b []byte) []byte { return appendHeld(b, id, token) }
+		if resp == nil {
+			return // it streamed
 		}
+		if len(resp.Body) > maxFramedBody {
+			s.hold(id, resp)
+			return
+		}
+		answer := func(b []byte) []byte { return appendAnswer(b, id, resp) }
+		defer resp.Release()
 		_ = s.w.add(answer) // a connection that ended has nobody to tell
 	})
 	return true

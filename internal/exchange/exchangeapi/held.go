@@ -55,9 +55,22 @@ func (h *heldAnswers) keep(peer string, resp *exchange.WireResponse) (token stri
 		h.m = map[string]*heldAnswer{}
 	}
 	if len(h.m) < maxHeld {
-		h.m[token] = &heldAnswer{peer: peer, resp: resp, end: time.AfterFunc(heldFor, func() { h.take(token, peer) })}
+		h.m[token] = &heldAnswer{peer: peer, resp: resp, end: time.AfterFunc(heldFor, func() { drop(h.take(token, peer)) })}
+		return token
 	}
+	drop(resp)
 	return token
+}
+
+// drop lets go of an answer that nobody fetches.
+func drop(resp *exchange.WireResponse) {
+	if resp == nil {
+		return
+	}
+	resp.Release()
+	if resp.Stream != nil {
+		_ = resp.Stream.Body.Close()
+	}
 }
 
 // take returns an answer to the node it is for, and forgets it.
@@ -80,8 +93,14 @@ func (h *heldAnswers) serve(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if resp := h.take(token, peerKeyID(r)); resp != nil && r.Method == http.MethodGet {
-		writeWire(w, resp)
+		defer drop(resp)
+		if resp.Stream != nil {
+			copyStream(r.Context(), w, resp)
+		} else {
+			writeWire(w, resp)
+		}
 	} else {
+		drop(resp)
 		http.Error(w, "not found", http.StatusNotFound)
 	}
 	return true

@@ -12,7 +12,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -23,7 +22,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"truc/internal/errs"
 	"truc/internal/exchange"
 	"truc/internal/pki"
 )
@@ -32,7 +30,7 @@ const maxHeader = 64 << 10
 
 // Receiver is the provider role; [exchange.Service] answers.
 type Receiver interface {
-	Receive(ctx context.Context, req *exchange.WireRequest) *exchange.WireResponse
+	ReceiveStream(ctx context.Context, req *exchange.WireRequest, sink exchange.Sink) *exchange.WireResponse
 }
 
 // Link is the accepting side: the handler of a listener whose TLS settings are those of [pki.Settings.Server].
@@ -40,6 +38,8 @@ type Link struct {
 	Service Receiver
 	// Logs, when set, answers what is not an exchange: [Logs] with the witness and the public parts of the logs.
 	Logs http.Handler
+	// Budget bounds the bodies held in memory; nil bounds nothing.
+	Budget *exchange.Budget
 
 	framed framedServers
 	held   heldAnswers
@@ -62,20 +62,33 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not found", http.StatusNotFound)
 		return
 	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, exchange.MaxBody), r.ContentLength)
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			http.Error(w, "the body is too large", http.StatusRequestEntityTooLarge)
+	req := &exchange.WireRequest{Method: r.Method, TargetURI: "https://" + r.Host + r.RequestURI, Header: r.Header, PeerKeyID: peerKeyID(r)}
+	sink := &linkSink{w: w}
+	if len(r.Header[exchange.HeaderBody]) > 0 {
+		sink.slow()
+		defer sink.done()
+		req.Stream = &exchange.Stream{Body: sink.watch(r.Body), Length: r.ContentLength, Trailer: func() http.Header { return r.Trailer }}
+	} else {
+		body, taken, ok := l.readBody(w, r)
+		defer l.Budget.Release(taken)
+		if !ok {
+			return
 		}
-		return
+		req.Body = body
 	}
-	resp := l.Service.Receive(r.Context(), &exchange.WireRequest{
-		Method: r.Method, TargetURI: "https://" + r.Host + r.RequestURI, Header: r.Header, Body: body,
-		PeerKeyID: peerKeyID(r),
-	})
+	resp := l.Service.ReceiveStream(r.Context(), req, sink)
+	if resp == nil {
+		sink.done()
+		return // it streamed
+	}
+	defer resp.Release()
+	if resp.Abort {
+		panic(http.ErrAbortHandler)
+	}
 	writeWire(w, resp)
 }
 
+// writeWire writes an answer that is in memory.
 func writeWire(w http.ResponseWriter, resp *exchange.WireResponse) {
 	h := w.Header()
 	maps.Copy(h, resp.Header)
@@ -84,17 +97,6 @@ func writeWire(w http.ResponseWriter, resp *exchange.WireResponse) {
 	}
 	w.WriteHeader(resp.Status)
 	_, _ = w.Write(resp.Body)
-}
-
-// maxTrusted is how much memory is taken on a sender's word, before the bytes are there.
-const maxTrusted = 64 << 10
-
-// readAll is io.ReadAll into a buffer of the announced length, as far as it is trusted, instead of one that grows.
-func readAll(r io.Reader, length int64) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(int(min(max(length, 0), maxTrusted)) + bytes.MinRead) // with room for the read that finds the end
-	_, err := b.ReadFrom(r)
-	return b.Bytes(), err
 }
 
 // connKey is the context key under which a connection keeps its peer's key id.
@@ -133,7 +135,7 @@ func (l *Link) Server(settings pki.Settings, log *slog.Logger) *http.Server {
 				}
 			},
 		},
-		Handler: l, TLSConfig: settings.Server(), MaxHeaderBytes: maxHeader,
+		Handler: l, TLSConfig: settings.Server(), MaxHeaderBytes: maxHeader, HTTP2: http2Limits(),
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, new(atomic.Pointer[string]))
 		},
@@ -156,6 +158,8 @@ type Carrier struct {
 	Now      func() time.Time
 	// HTTP2Only leaves out frames.
 	HTTP2Only bool
+	// Budget bounds the answers held in memory; nil bounds nothing.
+	Budget *exchange.Budget
 
 	mu    sync.Mutex // guards peers
 	peers map[string]*peerLink
@@ -186,7 +190,7 @@ func (c *Carrier) Prepare(ctx context.Context, p exchange.Peer) (shares bool, er
 // Carry implements [exchange.Carrier].
 func (c *Carrier) Carry(ctx context.Context, p exchange.Peer, req *exchange.WireRequest) (*exchange.WireResponse, error) {
 	link := c.peer(p)
-	if len(req.Body) > maxFramedBody {
+	if len(req.Body) > maxFramedBody || req.Stream != nil {
 		return c.roundTrip(ctx, link.tr, p, req)
 	}
 	var reply framedReply
@@ -314,19 +318,12 @@ func (c *Carrier) roundTrip(ctx context.Context, tr *http.Transport, p exchange.
 	hr.URL = &url.URL{Scheme: "https", Host: rest[:i], Opaque: rest[i:]}
 	hr.Header = maps.Clone(req.Header) // RoundTrip does not change it
 	hr.Header["User-Agent"] = nil
+	sendStream(hr, req.Stream)
 	resp, err := tr.RoundTrip(hr)
 	if err != nil {
 		return nil, carryError(err, p)
 	}
-	defer resp.Body.Close()
-	body, err := readAll(io.LimitReader(resp.Body, exchange.MaxBody+1), resp.ContentLength)
-	if err != nil {
-		return nil, errs.E(errs.Unavailable, "exchange.peer_unreachable", err, "peer", p.Member)
-	}
-	if len(body) > exchange.MaxBody {
-		return nil, errs.E(errs.TooLarge, "exchange.body_too_large", nil, "megabytes", exchange.MaxBody>>20)
-	}
-	return &exchange.WireResponse{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+	return c.readAnswer(resp, p)
 }
 
 // peer returns the way to a peer; when its key or address changed, connections to the old ones are closed.
@@ -358,7 +355,7 @@ func (c *Carrier) peer(p exchange.Peer) *peerLink {
 		TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 5 * time.Minute, MaxResponseHeaderBytes: maxHeader,
 		MaxConnsPerHost:    4,    // HTTP/2 shares them; without a bound the first burst of calls dials once each
 		DisableCompression: true, // the digest is over the bytes on the wire
-		HTTP2:              &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 10 * time.Second},
+		HTTP2:              http2Limits(),
 	}
 	c.peers[p.ServerID] = l
 	return l

@@ -184,7 +184,7 @@ type tamper struct {
 }
 
 func (c *tamper) Carry(ctx context.Context, p exchange.Peer, req *exchange.WireRequest) (*exchange.WireResponse, error) {
-	sent := &exchange.WireRequest{Method: req.Method, TargetURI: req.TargetURI, Header: req.Header.Clone(), Body: bytes.Clone(req.Body)}
+	sent := &exchange.WireRequest{Method: req.Method, TargetURI: req.TargetURI, Header: req.Header.Clone(), Body: bytes.Clone(req.Body), Stream: req.Stream}
 	if c.req != nil {
 		c.req(sent)
 	}

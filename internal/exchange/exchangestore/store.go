@@ -32,8 +32,8 @@ type Store struct {
 }
 
 const columns = `seq, role, request_id, exchange_id, client, service, method, path, status, outcome, at, duration,
-	request_index, response_index, request_size, response_size, activity, dossier, grant_hash, delegator, service_delegator,
-	recorded, request_out, response_in, peer, trace_id, fault_id`
+	request_index, response_index, request_body_index, response_body_index, request_size, response_size, activity, dossier,
+	grant_hash, delegator, service_delegator, recorded, request_out, response_in, peer, trace_id, fault_id`
 
 // Record implements [exchange.Store]. A row that was rebuilt from half an exchange is completed, never emptied.
 func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
@@ -70,11 +70,12 @@ func (s *Store) Record(ctx context.Context, ms []exchange.Message) (err error) {
 
 func appendRow(args []any, m *exchange.Message) []any {
 	return append(args, m.Role, m.RequestID, m.ExchangeID, m.Client, m.Service, m.Method, m.Path, int64(m.Status), m.Outcome, storage.Micros(m.At),
-		m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestSize, m.ResponseSize, m.Activity, m.Dossier, m.Grant, m.Delegator, m.ServiceDelegator,
+		m.Duration.Microseconds(), m.RequestIndex, m.ResponseIndex, m.RequestBodyIndex, m.ResponseBodyIndex, m.RequestSize, m.ResponseSize,
+		m.Activity, m.Dossier, m.Grant, m.Delegator, m.ServiceDelegator,
 		storage.Micros(m.Recorded), storage.Micros(m.RequestOut), storage.Micros(m.ResponseIn), m.Peer, m.TraceID, m.FaultID)
 }
 
-const insertBinds = 26
+const insertBinds = 28
 
 // chunk is how many rows go into the next statement: a few fixed numbers, so that there are few texts, and one alone when
 // two of them are the same row, which PostgreSQL refuses to write twice in one statement.
@@ -98,8 +99,8 @@ func chunk(ms []exchange.Message) int {
 func insertText(n int) string {
 	var b strings.Builder
 	b.WriteString(`INSERT INTO exchange_message (role, request_id, exchange_id, client, service, method, path, status, outcome, at,
-		duration, request_index, response_index, request_size, response_size, activity, dossier, grant_hash, delegator,
-		service_delegator, recorded, request_out, response_in, peer, trace_id, fault_id) VALUES `)
+		duration, request_index, response_index, request_body_index, response_body_index, request_size, response_size, activity, dossier,
+		grant_hash, delegator, service_delegator, recorded, request_out, response_in, peer, trace_id, fault_id) VALUES `)
 	for i := range n * insertBinds {
 		switch {
 		case i == 0:
@@ -113,8 +114,10 @@ func insertText(n int) string {
 		b.WriteString(strconv.Itoa(i + 1))
 	}
 	b.WriteString(`) ON CONFLICT (role, request_id) DO UPDATE SET status = excluded.status, outcome = excluded.outcome, duration = excluded.duration,
-		response_index = excluded.response_index, response_size = excluded.response_size, recorded = excluded.recorded
-		WHERE exchange_message.response_index < excluded.response_index`)
+		response_index = excluded.response_index, response_size = excluded.response_size, request_size = excluded.request_size,
+		request_body_index = excluded.request_body_index, response_body_index = excluded.response_body_index, recorded = excluded.recorded
+		WHERE exchange_message.response_index < excluded.response_index
+		OR exchange_message.response_body_index < excluded.response_body_index AND exchange_message.response_index = excluded.response_index`)
 	return b.String()
 }
 
@@ -190,7 +193,7 @@ func (s *Store) list(ctx context.Context, query string, args ...any) ([]exchange
 func scanMessage(scan func(...any) error) (m exchange.Message, err error) {
 	var status, at, duration, recorded, requestOut, responseIn int64
 	err = scan(&m.Seq, &m.Role, &m.RequestID, &m.ExchangeID, &m.Client, &m.Service, &m.Method, &m.Path, &status, &m.Outcome, &at, &duration,
-		&m.RequestIndex, &m.ResponseIndex, &m.RequestSize, &m.ResponseSize, &m.Activity, &m.Dossier,
+		&m.RequestIndex, &m.ResponseIndex, &m.RequestBodyIndex, &m.ResponseBodyIndex, &m.RequestSize, &m.ResponseSize, &m.Activity, &m.Dossier,
 		&m.Grant, &m.Delegator, &m.ServiceDelegator, &recorded, &requestOut, &responseIn, &m.Peer, &m.TraceID, &m.FaultID)
 	m.Status, m.At, m.Duration = int(status), storage.Time(at), time.Duration(duration)*time.Microsecond
 	m.Recorded, m.RequestOut, m.ResponseIn = storage.Time(recorded), storage.Time(requestOut), storage.Time(responseIn)
@@ -218,9 +221,10 @@ func (s *Store) Stats(ctx context.Context, since time.Time) ([]exchange.Count, e
 
 // Indexed implements [exchange.Store].
 func (s *Store) Indexed(ctx context.Context) (int64, error) {
-	var a, b int64
-	err := s.DB.QueryRowContext(ctx, `SELECT COALESCE(MAX(request_index), -1), COALESCE(MAX(response_index), -1) FROM exchange_message`).Scan(&a, &b)
-	return max(a, b) + 1, err
+	var a, b, c, d int64
+	err := s.DB.QueryRowContext(ctx, `SELECT COALESCE(MAX(request_index), -1), COALESCE(MAX(response_index), -1),
+		COALESCE(MAX(request_body_index), -1), COALESCE(MAX(response_body_index), -1) FROM exchange_message`).Scan(&a, &b, &c, &d)
+	return max(a, b, c, d) + 1, err
 }
 
 // RequestIDs implements [exchange.Store].
