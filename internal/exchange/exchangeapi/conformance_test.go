@@ -248,6 +248,9 @@ func (n *conformanceNet) play(t *testing.T, c conformanceCase) {
 		case "the request is changed on the way":
 			n.consumer.carrier.req = func(r *exchange.WireRequest) { r.Body = []byte("changed") }
 			defer func() { n.consumer.carrier.req = nil }()
+		case "a header is added on the way":
+			n.consumer.carrier.req = func(r *exchange.WireRequest) { r.Header.Set("X-Added", "1") }
+			defer func() { n.consumer.carrier.req = nil }()
 		case "the answer is changed on the way":
 			n.consumer.carrier.resp = func(_ *exchange.WireRequest, r *exchange.WireResponse) *exchange.WireResponse {
 				r.Body = []byte("changed")
