@@ -63,6 +63,10 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-exchange-keys", path: "/exchange/admin/keys"},
 			{name: "admin-exchange-test", path: "/exchange/admin/test"},
 			{name: "admin-exchange-log", path: "/exchange/admin/log"},
+			{name: "admin-exchange-diagnostics", path: "/exchange/admin/diagnostics"},
+			{name: "admin-exchange-partners", path: "/exchange/admin/partners"},
+			{name: "admin-exchange-faults", path: "/exchange/admin/faults"},
+			{name: "admin-exchange-operators", path: "/exchange/admin/operators"},
 		})
 	})
 	t.Run("administrator of a ministry that publishes its own system", func(t *testing.T) {

@@ -86,7 +86,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 		return err
 	}
 	pages := &exchangepage.Pages{
-		Service: n.exchange, Store: store, Keys: store, Directory: directoryView{n.follower}, Subsystems: n.cfg.subsystems(), Audit: n.act, Renderer: n.renderer, Now: n.now,
+		Service: n.exchange, Store: store, Keys: store, Directory: directoryView{n.follower}, Subsystems: n.cfg.subsystems(), Audit: n.act, Renderer: n.renderer, Now: n.now, Tests: n.tests(),
 	}
 	return pages.Mount(n.mux)
 }

@@ -50,6 +50,9 @@ func (n *Node) startManage(ctx context.Context, store *exchangestore.Store) erro
 		return err
 	}
 	n.measureExchange() //nolint:contextcheck // what it registers runs whenever the figures are read
+	if err := n.startDiagnostics(store); err != nil {
+		return err
+	}
 	pages := &exchangepage.OperatorPages{Operators: n.operators, Audit: n.act, Renderer: n.renderer}
 	return pages.Mount(n.mux)
 }

@@ -82,7 +82,9 @@ type Node struct {
 	programs  exchange.KeyStore
 	metrics   *telemetry.Registry
 	spans     *telemetry.Exporter
-	libraries *services.Library
+	// diagnostics looks at the node; nil without the exchange.
+	diagnostics *exchange.Diagnostics
+	libraries   *services.Library
 
 	// agreements are those of this node's member.
 	agreements *exchange.Agreements
@@ -228,6 +230,15 @@ func (n *Node) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	if n.agreements != nil {
 		state["agreementsWaiting"] = n.agreements.Waiting()
+	}
+	if n.diagnostics != nil { // what they mean is at /status
+		causes := []string{}
+		for _, f := range n.diagnostics.Look(r.Context()).Findings {
+			if f.Stops() {
+				causes, status = append(causes, f.Key), http.StatusServiceUnavailable
+			}
+		}
+		state["causes"] = causes
 	}
 	if b, err := outbox.Look(r.Context(), n.db); err == nil {
 		state["outboxWaiting"], state["outboxDead"] = b.Waiting, b.Dead

@@ -14,6 +14,7 @@ import (
 	"truc/internal/directory"
 	"truc/internal/errs"
 	"truc/internal/exchange"
+	"truc/internal/exchange/notary"
 	"truc/internal/outbox"
 	"truc/internal/pki"
 	"truc/internal/telemetry"
@@ -143,6 +144,16 @@ func (n *Node) measureExchange() {
 		free, _, ok := diskSpace(n.path("logs"))
 		return float64(free), ok
 	})
+	late := func(name, help string, of func(notary.State) time.Duration) {
+		n.metrics.Collect(name, help, "gauge", []string{"log"}, func(emit func(float64, ...string)) {
+			for _, no := range n.notaries {
+				st := no.State()
+				emit(of(st).Seconds(), st.Origin)
+			}
+		})
+	}
+	late("truc_untimestamped_seconds", "For how long there have been entries that no time-stamp covers.", func(s notary.State) time.Duration { return s.Untimestamped })
+	late("truc_unwitnessed_seconds", "For how long there have been entries that too few witnesses have cosigned.", func(s notary.State) time.Duration { return s.Unwitnessed })
 	n.metrics.Collect("truc_outbox_messages", "Messages that have not been performed.", "gauge", []string{"state"}, func(emit func(float64, ...string)) {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()

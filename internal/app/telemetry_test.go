@@ -64,6 +64,12 @@ func TestMetrics(t *testing.T) {
 	if status, _ := ask(cfg.Web.URL+"/api/exchange/records?client=VN/GOV/G01/other", "program"); status != 403 {
 		t.Errorf("records of another for a program = %d; want 403", status)
 	}
+	if status, body := ask(cfg.Web.URL+"/status", ""); status != http.StatusOK || !strings.Contains(body, `"name":"signing_key","light":"good"`) || strings.Contains(body, dir) {
+		t.Errorf("/status = %d %s", status, body)
+	}
+	if status, body := ask(cfg.Web.URL+"/readyz", ""); status != http.StatusOK || !strings.Contains(body, `"causes":[]`) {
+		t.Errorf("/readyz = %d %s", status, body)
+	}
 	status, body := ask("http://"+cfg.Telemetry.MetricsListen+"/metrics", "")
 	if status != http.StatusOK {
 		t.Fatalf("own listener = %d", status)

@@ -236,6 +236,7 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 		return nil, f
 	}
 	x.lap(phaseVerify)
+	s.clocks.note(x.peer.ServerID, sig.created, x.msg.RequestOut, x.msg.ResponseIn)
 	outcome := "ok"
 	typ := resp.Header.Get(HeaderError)
 	if typ != "" {

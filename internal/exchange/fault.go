@@ -165,3 +165,12 @@ func parseFault(typ string, body []byte, hop string) *Fault {
 func NewFault(prefix, code string, cause error, args ...any) *Fault {
 	return newFault(prefix, code, "edge", NewUUID(), cause, args...)
 }
+
+// FaultKey returns the key of the message that explains a type of fault to a person.
+func FaultKey(typ string) string {
+	head, _, _ := strings.Cut(codeOf(typ), ".")
+	if c, ok := faultCodes[head]; ok {
+		return c.key
+	}
+	return "exchange.refused"
+}

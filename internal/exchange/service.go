@@ -73,6 +73,7 @@ type Service struct {
 	index   indexQueue
 	metrics *Metrics
 	health  healthTable
+	clocks  clockTable
 	names   atomic.Pointer[memberNames]
 	limits  atomic.Pointer[limitSet]
 	usage   *limiter

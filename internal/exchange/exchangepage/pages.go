@@ -13,6 +13,7 @@ import (
 
 	"truc/internal/errs"
 	"truc/internal/exchange"
+	"truc/internal/exchange/exchangeapi"
 	"truc/internal/i18n"
 	"truc/internal/reqctx"
 	"truc/internal/web"
@@ -34,6 +35,8 @@ type Pages struct {
 	Audit    func(ctx context.Context, actor, action, object string) error
 	Renderer *ui.Renderer
 	Now      func() time.Time
+	// Tests of the way to the center and to time-stamp authorities; without them only members are offered.
+	Tests exchangeapi.Tests
 
 	templates *ui.Templates
 }
@@ -63,6 +66,7 @@ func page(r *http.Request, key string) ui.Page {
 type trafficPage struct {
 	ui.Page
 	Figures          ui.Figures
+	Chart            ui.TrendChart
 	Faults, Messages ui.Table
 	Links            []ui.Action
 	ID               ui.Input
@@ -83,6 +87,9 @@ func (p *Pages) traffic(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	pg.Figures, pg.Faults = figures(pg.Page, counts)
+	if pg.Chart, err = p.week(r.Context(), pg.Page); err != nil {
+		return err
+	}
 	q := web.Query(r)
 	before, _ := strconv.ParseInt(q.Get("before"), 10, 64) // a malformed number shows the first page
 	faults := q.Get("faults") != ""
@@ -103,6 +110,9 @@ func (p *Pages) traffic(w http.ResponseWriter, r *http.Request) error {
 		{Text: pg.T("exchange.services.title"), URL: "/exchange/admin/services"},
 		{Text: pg.T("exchange.keys.title"), URL: "/exchange/admin/keys"},
 		{Text: pg.T("delivery.queue.title"), URL: "/exchange/admin/queue"},
+		{Text: pg.T("exchange.faults.title"), URL: "/exchange/admin/faults"},
+		{Text: pg.T("exchange.partners.title"), URL: "/exchange/admin/partners"},
+		{Text: pg.T("exchange.diag.title"), URL: "/exchange/admin/diagnostics"},
 		{Text: pg.T("exchange.test.title"), URL: "/exchange/admin/test"},
 		{Text: pg.T("exchange.log.title"), URL: "/exchange/admin/log"},
 		{Text: pg.T("exchange.operators.title"), URL: "/exchange/admin/operators"},
@@ -294,38 +304,64 @@ func (p *Pages) services(w http.ResponseWriter, r *http.Request) error {
 type testPage struct {
 	ui.Page
 	Member ui.Select
+	Exact  ui.Input
 	Run    ui.Button
 	Steps  *ui.Table
 }
 
-func (p *Pages) test(w http.ResponseWriter, r *http.Request) error { return p.renderTest(w, r, "") }
+func (p *Pages) test(w http.ResponseWriter, r *http.Request) error { return p.renderTest(w, r, "", "") }
 
 func (p *Pages) testRun(w http.ResponseWriter, r *http.Request) error {
 	form, err := web.ReadForm(w, r, 4<<10)
 	if err != nil {
 		return err
 	}
-	if form.Get("member") == "" {
+	member, exact := form.Get("member"), strings.TrimSpace(form.Get("service"))
+	if member == "" && exact == "" {
 		return errs.E(errs.Invalid, "exchange.test.member_missing", nil)
 	}
-	return p.renderTest(w, r, form.Get("member"))
+	return p.renderTest(w, r, member, exact)
 }
 
-// renderTest shows the test, with its steps when a member was named.
-func (p *Pages) renderTest(w http.ResponseWriter, r *http.Request, member string) error {
+// What can be tested beside members.
+const (
+	testCenter      = "center"
+	testAuthorities = "authorities"
+)
+
+// runTest tests what was chosen; a service that was named is tested instead of a member.
+func (p *Pages) runTest(ctx context.Context, member, exact string) []exchange.Step {
+	switch {
+	case exact != "":
+		return p.Service.Probe(ctx, exact)
+	case member == testCenter && p.Tests.Center != nil:
+		return p.Tests.Center(ctx)
+	case member == testAuthorities && p.Tests.Authorities != nil:
+		return p.Tests.Authorities(ctx)
+	}
+	return p.Service.Probe(ctx, member)
+}
+
+// renderTest shows the test, with its steps when something was named.
+func (p *Pages) renderTest(w http.ResponseWriter, r *http.Request, member, exact string) error {
 	pg := testPage{Page: page(r, "exchange.test.title")}
 	pg.Back = "/exchange/admin"
 	pg.Member = ui.Select{Name: "member", Label: pg.T("exchange.test.member"), Value: member, Empty: pg.T("exchange.choose")}
+	if p.Tests.Center != nil {
+		pg.Member.Options = append(pg.Member.Options, ui.Option{Value: testCenter, Label: pg.T("exchange.test.center")},
+			ui.Option{Value: testAuthorities, Label: pg.T("exchange.test.authorities")})
+	}
+	pg.Exact = ui.Input{Name: "service", Label: pg.T("exchange.test.service"), Hint: pg.T("exchange.test.service_hint"), Value: exact, Width: "30"}
 	for _, m := range p.Directory.Members() {
 		pg.Member.Options = append(pg.Member.Options, ui.Option{Value: m.ID, Label: i18n.Text(m.Name).In(pg.Lang) + " (" + m.ID + ")"})
 	}
 	pg.Run = ui.Button{Text: pg.T("exchange.test.run")}
-	if member != "" {
+	if member != "" || exact != "" {
 		t := &ui.Table{
 			Caption: pg.T("exchange.test.result"),
 			Columns: []ui.Column{{Text: pg.T("exchange.test.step")}, {Text: pg.T("exchange.outcome")}, {Text: pg.T("exchange.test.found")}},
 		}
-		for _, s := range p.Service.Probe(r.Context(), member) {
+		for _, s := range p.runTest(r.Context(), member, exact) {
 			tag, found := &ui.Tag{Text: pg.T("exchange.test.ok"), Tone: ui.Done}, pg.T(s.Key, s.Args...)
 			if !s.OK {
 				tag = &ui.Tag{Text: pg.T("exchange.test.failed"), Tone: ui.Late}

@@ -65,9 +65,11 @@ func (noCarrier) Carry(context.Context, exchange.Peer, *exchange.WireRequest) (*
 }
 
 type fixture struct {
-	mux     *web.Mux
-	service *exchange.Service
-	audited []string
+	mux       *web.Mux
+	service   *exchange.Service
+	audited   []string
+	store     *exchangestore.Store
+	directory exchange.Directory
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -90,7 +92,7 @@ func newFixture(t *testing.T) *fixture {
 	id := "VN/GOV/G01/node1"
 	dir := oneNode{peer: exchange.Peer{ServerID: id, Member: "VN/GOV/G01", URL: "https://127.0.0.1:1", TLSKeyID: "k"}, key: exchange.Key{ID: exchange.KeyID(pub), Public: pub, ServerID: id}}
 	store := &exchangestore.Store{DB: db}
-	f := &fixture{}
+	f := &fixture{store: store, directory: dir}
 	f.service, err = exchange.New(exchange.Options{
 		ServerID: id, Subsystems: []string{"VN/GOV/G01/population"}, Signing: key, Directory: dir, Carrier: noCarrier{},
 		Log: log, Store: store, Seal: make([]byte, 32), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
