@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"truc/internal/errs"
@@ -28,6 +30,9 @@ type Post struct {
 	Portal *services.Portal
 
 	relay *outbox.Relay
+
+	mu   sync.Mutex // guards told
+	told []string
 }
 
 // packet is a message as it waits; bodies are text in tests.
@@ -51,8 +56,20 @@ func (p *Post) Send(ctx context.Context, tx services.Queue, m services.PostMessa
 	return outbox.Add(ctx, q, p.Now(), outbox.Message{ID: m.ID, Topic: topic, Key: m.From + m.To + m.Order, Holds: !m.Skip, Payload: b})
 }
 
-// Tell implements [services.Post]: nobody follows in a test.
-func (*Post) Tell(context.Context, services.Queue, string, string, string, []byte) error { return nil }
+// Tell implements [services.Post]: nobody follows in a test, but what was told is kept.
+func (p *Post) Tell(_ context.Context, _ services.Queue, service, typ, _ string, data []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = append(p.told, service+" "+typ+" "+string(data))
+	return nil
+}
+
+// Told returns what was told so far, as "service type data".
+func (p *Post) Told() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.told)
+}
 
 // Deliver hands over what is due.
 func (p *Post) Deliver(ctx context.Context) error {
