@@ -120,8 +120,12 @@ func (s *Service) receive(w http.ResponseWriter, r *http.Request, to orgcode.Ser
 	ctx := r.Context()
 	caller := reqctx.CallerOf(ctx)
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
-	if err != nil || len(body) > MaxBody {
+	if _, limited := errors.AsType[*http.MaxBytesError](err); limited || len(body) > MaxBody {
 		writeError(w, http.StatusRequestEntityTooLarge, "body_too_large")
+		return
+	}
+	if err != nil { // cut off, or not the bytes that were signed: nothing was taken
+		s.unavailable(w, r, err)
 		return
 	}
 	in := Incoming{

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"truc/internal/errs"
 	"truc/internal/exchange"
 	"truc/internal/exchange/delivery"
+	"truc/internal/reqctx"
 	"truc/internal/storage"
 )
 
@@ -374,3 +377,32 @@ func TestSendRefusesNonsense(t *testing.T) {
 type readCloser struct{ *bytes.Buffer }
 
 func (readCloser) Close() error { return nil }
+
+// TestABodyThatIsCutOff: what did not arrive whole is neither taken nor refused for good.
+func TestABodyThatIsCutOff(t *testing.T) {
+	each(t, func(t *testing.T, _ *network, _, b *node) {
+		for name, tt := range map[string]struct {
+			body io.Reader
+			want int
+		}{
+			"cut off":   {io.MultiReader(strings.NewReader("half"), failing{}), http.StatusServiceUnavailable},
+			"too large": {io.LimitReader(zeros{}, delivery.MaxBody+1), http.StatusRequestEntityTooLarge},
+		} {
+			r := httptest.NewRequestWithContext(reqctx.WithCaller(t.Context(), reqctx.Caller{Subsystem: portal.String(), Service: dossiers.String(), ExchangeID: name}), "POST", "/x", tt.body)
+			r.Header.Set(delivery.HeaderMessage, "deliver")
+			w := httptest.NewRecorder()
+			b.Wrap(dossiers, b.handler).ServeHTTP(w, r)
+			if w.Code != tt.want || b.received() != "" {
+				t.Errorf("%s: %d, received %d bytes; want %d and nothing taken", name, w.Code, len(b.received()), tt.want)
+			}
+		}
+	})
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
