@@ -46,7 +46,7 @@ func (n *Node) startPublications(ctx context.Context, store *exchangestore.Store
 	n.every("exchange.publications", time.Second, n.publications.Sync)
 	n.background("exchange.announce", func(ctx context.Context) error { return n.announce(ctx, changed) })
 	operations := &exchangeapi.ManagePublications{Publications: n.publications, Text: n.messages.T}
-	pages := &exchangepage.PublishedPages{Service: n.publications, Subsystems: n.cfg.subsystems(), Renderer: n.renderer}
+	pages := &exchangepage.PublishedPages{Service: n.publications, Subsystems: n.cfg.subsystems(), Rules: n.exchange.Rules, Renderer: n.renderer}
 	return errors.Join(operations.Declare(n.manage), pages.Mount(n.mux))
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"truc/internal/errs"
+	"truc/internal/exchange"
 	"truc/internal/exchange/openapi"
 	"truc/internal/exchange/publication"
 	"truc/internal/i18n"
@@ -24,7 +25,9 @@ type PublishedPages struct {
 	Service *publication.Service
 	// Subsystems are those this node hosts, in full.
 	Subsystems []string
-	Renderer   *ui.Renderer
+	// Rules are all access rules in force: those of the configuration let others call a published service too.
+	Rules    func() []exchange.Rule
+	Renderer *ui.Renderer
 
 	templates *ui.Templates
 }

@@ -1,6 +1,7 @@
 package exchangepage
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -179,6 +180,16 @@ func (p *PublishedPages) fillRights(pg *publishedServicePage, s *publication.Pub
 		pg.Rights = append(pg.Rights, publishedRow{
 			Title: x.Consumer, Hint: hint, Remove: &ui.Button{Text: pg.T("exchange.publish.remove"), Kind: "secondary", Name: "right", Value: x.Consumer + " " + x.Method + " " + x.Path},
 		})
+	}
+	for _, x := range p.Rules() {
+		method := cmp.Or(strings.Join(x.Methods, " "), "*")
+		if !strings.HasSuffix("/"+x.Service, "/"+s.Code) || slices.ContainsFunc(s.Rights, func(r publication.Right) bool {
+			return r.Consumer == x.Consumer && r.Method == method && r.Path == x.Path
+		}) {
+			continue
+		}
+		hint := []string{method + " " + cmp.Or(x.Path, "**"), strings.Join(x.Activities, " "), x.Basis, pg.T("exchange.publish.by_configuration")}
+		pg.Rights = append(pg.Rights, publishedRow{Title: x.Consumer, Hint: strings.Join(slices.DeleteFunc(hint, func(s string) bool { return s == "" }), " · ")})
 	}
 	pg.Consumer = ui.Input{Name: "consumer", Label: pg.T("exchange.client"), Hint: pg.T("exchange.publish.consumer_hint"), Value: of("right", "consumer"), Error: in.problems.For("consumer")}
 	pg.Endpoint = ui.Select{Name: "endpoint", Label: pg.T("exchange.publish.endpoint"), Value: of("right", "endpoint"), Error: in.problems.For("endpoint")}

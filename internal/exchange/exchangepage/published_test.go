@@ -77,8 +77,13 @@ func newPublishedFixture(t *testing.T) *publishedFixture {
 	rd, err := ui.NewRenderer(ui.Options{Lang: cat})
 	must(err)
 	f.mux = web.NewMux(web.Options{Lang: cat, Renderer: rd})
-	must((&PublishedPages{Service: f.service, Subsystems: []string{"VN/GOV/G01/population"}, Renderer: rd}).Mount(f.mux))
+	must((&PublishedPages{Service: f.service, Subsystems: []string{"VN/GOV/G01/population"}, Rules: f.rules, Renderer: rd}).Mount(f.mux))
 	return f
+}
+
+// rules are those in force with one of the configuration.
+func (f *publishedFixture) rules() []exchange.Rule {
+	return append(f.node.service.Rules(), exchange.Rule{Consumer: "VN/GOV/H57/ioc", Service: "population/levels", Methods: []string{"GET"}, Path: "/levels/*", Basis: "Điều 9"}, exchange.Rule{Consumer: "VN/GOV/H58/x", Service: "population/person"})
 }
 
 func (f *publishedFixture) send(method, path, kind string, body io.Reader, roles ...string) *httptest.ResponseRecorder {
@@ -185,7 +190,7 @@ func TestPublishedPages(t *testing.T) {
 		t.Error("the exchange does not offer it")
 	}
 	contains(f.get(at), "Mực nước", "population/levels", "2 điểm gọi", "Đang mở")
-	contains(f.get(service), "GET /levels/*", "theo tệp mô tả", "Không có quyền nào", "Kết nối http không được mã hoá")
+	contains(f.get(service), "GET /levels/*", "theo tệp mô tả", "VN/GOV/H57/ioc", "GET /levels/* · Điều 9 · theo cấu hình của nút", "Kết nối http không được mã hoá")
 
 	for _, tt := range []struct {
 		act  string
@@ -194,7 +199,7 @@ func TestPublishedPages(t *testing.T) {
 	}{
 		{"right", url.Values{"consumer": {"H36"}, "endpoint": {"GET /levels/*"}}, ""},
 		{"right", url.Values{"consumer": {"VN/GOV/H36/onestop"}, "endpoint": {"DELETE /levels/*"}, "activities": {"cleanup"}, "basis": {"Điều 7"}}, "DELETE /levels/* · cleanup · Điều 7"},
-		{"right-delete", url.Values{"right": {"VN/GOV/H36/onestop DELETE /levels/*"}}, "Không có quyền nào"},
+		{"right-delete", url.Values{"right": {"VN/GOV/H36/onestop DELETE /levels/*"}}, "VN/GOV/H57/ioc"},
 		{"endpoint", url.Values{"method": {"POST"}, "path": {"levels"}}, ""},
 		{"endpoint", url.Values{"method": {"POST"}, "path": {"/extra/**"}}, "POST /extra/**"},
 		{"right", url.Values{"consumer": {"VN/GOV/H36/onestop"}, "endpoint": {"DELETE /levels/*"}}, "VN/GOV/H36/onestop"},
@@ -237,7 +242,9 @@ func TestPublishedPages(t *testing.T) {
 	if status, to := f.post(draft, url.Values{"version": {version}}); status != 303 || to != service {
 		t.Fatalf("confirm = %d %s", status, to)
 	}
-	contains(f.get(service), "PUT /levels/*", "Không có quyền nào")
+	if page := f.get(service); !strings.Contains(page, "PUT /levels/*") || strings.Contains(page, `name="right"`) || strings.Contains(page, "H58") {
+		t.Errorf("after the refresh a right to what is gone is left, or a rule of another service is shown:\n%s", page)
+	}
 
 	if status, to := f.post(service+"/delete", url.Values{"sure": {"1"}}); status != 303 || to != at {
 		t.Errorf("delete = %d %s", status, to)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -160,6 +161,18 @@ func (s *Service) audit(ctx context.Context, action, object string) error {
 	return s.Audit(ctx, actor, "exchange.service."+action, object)
 }
 
+// act records an act and does it; when it fails, that is recorded too.
+func (s *Service) act(ctx context.Context, action, object string, do func() error) error {
+	if err := s.audit(ctx, action, object); err != nil {
+		return err
+	}
+	err := do()
+	if err != nil {
+		err = errors.Join(err, s.audit(context.WithoutCancel(ctx), action+".failed", object))
+	}
+	return err
+}
+
 // Propose keeps a document for its confirmation and returns its draft. Code is the service to refresh, or empty. When
 // address is set, the document is fetched from there.
 func (s *Service) Propose(ctx context.Context, code, address string, doc []byte) (*Draft, error) {
@@ -169,11 +182,10 @@ func (s *Service) Propose(ctx context.Context, code, address string, doc []byte)
 		}
 	}
 	if address != "" {
-		if err := s.audit(ctx, "fetch", address); err != nil {
-			return nil, err
-		}
-		var err error
-		if doc, err = s.Fetcher.Fetch(ctx, address); err != nil {
+		if err := s.act(ctx, "fetch", address, func() (err error) {
+			doc, err = s.Fetcher.Fetch(ctx, address)
+			return err
+		}); err != nil {
 			return nil, err
 		}
 	}
@@ -210,11 +222,8 @@ func (s *Service) Publish(ctx context.Context, p Published, draft string) error 
 	if err := s.checkNew(&p); err != nil {
 		return err
 	}
-	if err := s.audit(ctx, "publish", p.Code); err != nil {
-		return err
-	}
 	s.stamp(ctx, &p)
-	if err := s.Store.AddPublication(ctx, &p); err != nil {
+	if err := s.act(ctx, "publish", p.Code, func() error { return s.Store.AddPublication(ctx, &p) }); err != nil {
 		return err
 	}
 	if draft != "" {
@@ -271,11 +280,8 @@ func (s *Service) change(ctx context.Context, action, code string, edit func(*Pu
 	if err := p.Check(); err != nil {
 		return err
 	}
-	if err := s.audit(ctx, action, code); err != nil {
-		return err
-	}
 	s.stamp(ctx, p)
-	if err := s.Store.SavePublication(ctx, p); err != nil {
+	if err := s.act(ctx, action, code, func() error { return s.Store.SavePublication(ctx, p) }); err != nil {
 		return err
 	}
 	return s.Sync(ctx)
@@ -412,10 +418,7 @@ func (s *Service) Delete(ctx context.Context, code string) error {
 	if err := s.editable(ctx, code); err != nil {
 		return err
 	}
-	if err := s.audit(ctx, "delete", code); err != nil {
-		return err
-	}
-	if err := s.Store.DeletePublication(ctx, code); err != nil {
+	if err := s.act(ctx, "delete", code, func() error { return s.Store.DeletePublication(ctx, code) }); err != nil {
 		return err
 	}
 	return s.Sync(ctx)

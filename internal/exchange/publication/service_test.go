@@ -331,8 +331,8 @@ func TestPublishRefuses(t *testing.T) {
 		}
 	}
 	err := f.Publish(lan(t.Context()), Published{Code: "weather/stations", Name: i18n.Text{"vi": "x"}, Backend: plainBackend("http://127.0.0.1")}, "")
-	if !errs.Is(err, errs.Conflict) {
-		t.Errorf("the same code again: %v", err)
+	if !errs.Is(err, errs.Conflict) || f.audited[len(f.audited)-1] != "lan exchange.service.publish.failed weather/stations" {
+		t.Errorf("the same code again: %v, recorded %v", err, f.audited)
 	}
 	if _, err := f.Propose(lan(t.Context()), "", "", []byte("swagger: '2.0'")); !errs.Is(err, errs.Invalid) {
 		t.Errorf("a wrong document was kept: %v", err)
