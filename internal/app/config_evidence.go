@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"truc/internal/exchange"
 )
 
 // EvidenceConfig is how the logs of this node are kept and who confirms them.
@@ -23,6 +25,14 @@ type EvidenceConfig struct {
 	// Policy names the rule under which entries are removed, such as "Quyết định 12/QĐ-UBND, lưu 10 năm". Required with
 	// RetentionDays.
 	Policy string `toml:"policy"`
+	// Bodies says whether this node keeps the bodies of messages, as the one who asks and as the one who answers: "digest"
+	// (default) keeps none, for digests are always in the log; "full" keeps them encrypted; "off" also overrules services
+	// that ask for "full".
+	Bodies string `toml:"bodies"`
+	// BodyServices sets it for single services: "VN/GOV/G01/population/person" = "full".
+	BodyServices map[string]exchange.BodyMode `toml:"body_services"`
+	// BodyRetentionDays is after how many days kept bodies are erased, keys first; default 90.
+	BodyRetentionDays int `toml:"body_retention_days"`
 	// Witnesses is how many other nodes shall cosign each checkpoint; default 2.
 	Witnesses int `toml:"witnesses"`
 	// WitnessSeconds is the time between checkpoints shown to witnesses while the log grows; default 5.
@@ -75,6 +85,14 @@ func (c *Config) checkEvidence() []error {
 	}
 	if e.ArchiveKeep < 0 || e.RetentionDays < 0 || e.Witnesses < 0 || e.Witnesses > 16 || e.WitnessSeconds < 0 {
 		bad("evidence: a number is negative, or witnesses is above 16")
+	}
+	if e.Bodies != "" && !exchange.BodyMode(e.Bodies).Valid() || e.BodyRetentionDays < 0 {
+		bad("evidence.bodies: %q is none of digest, full, off, or body_retention_days is negative", e.Bodies)
+	}
+	for service, m := range e.BodyServices {
+		if !m.Valid() {
+			bad("evidence.body_services: %s: %q is none of digest, full, off", service, m)
+		}
 	}
 	if e.RetentionDays > 0 && e.Policy == "" {
 		bad("evidence.policy: name the rule under which entries are removed after %d days", e.RetentionDays)

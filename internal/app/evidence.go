@@ -20,6 +20,7 @@ import (
 
 	"truc/internal/directory"
 	"truc/internal/exchange"
+	"truc/internal/exchange/bodylog"
 	"truc/internal/exchange/exchangeapi"
 	"truc/internal/exchange/exchangepage"
 	"truc/internal/exchange/exchangestore"
@@ -41,6 +42,9 @@ func (n *Node) startEvidence(ctx context.Context, carrier *exchangeapi.Carrier) 
 		return nil, errors.New("the key of the witness is not an Ed25519 key")
 	}
 	if n.cosigner, err = translog.NewCosigner("truc/"+n.cfg.ServerID()+"/witness", priv); err != nil {
+		return nil, err
+	}
+	if err := n.startBodies(); err != nil {
 		return nil, err
 	}
 	store := &exchangestore.Notary{DB: n.db, Now: n.now}
@@ -76,6 +80,25 @@ func (n *Node) startEvidence(ctx context.Context, carrier *exchangeapi.Carrier) 
 	}
 	pages := &exchangepage.EvidencePages{Notaries: n.notaries, Logs: n.logs, Incidents: store.Incidents, Audit: n.act, Renderer: n.renderer, Now: n.now}
 	return handler, pages.Mount(n.mux)
+}
+
+// startBodies keeps the bodies of messages as far as the configuration or a service asks for it.
+func (n *Node) startBodies() error {
+	seal, err := n.secretKey("exchange-seal.key")
+	if err != nil {
+		return err
+	}
+	log := &bodylog.Log{Dir: n.path("logs", "bodies"), Seal: seal, Now: n.now}
+	n.closers = append(n.closers, func(context.Context) error { return log.Close() })
+	n.every("evidence.erase", time.Hour, func(ctx context.Context) error {
+		erased, err := log.Erase(n.now().AddDate(0, 0, -orInt(n.cfg.Evidence.BodyRetentionDays, 90)))
+		if erased > 0 {
+			n.log.InfoContext(ctx, "bodies were erased", slog.Int("segments", erased))
+		}
+		return err
+	})
+	mode := cmp.Or(exchange.BodyMode(n.cfg.Evidence.Bodies), exchange.BodyDigest)
+	return n.exchange.SetBodies(&exchange.BodyPolicy{Log: log, Default: mode, Services: n.cfg.Evidence.BodyServices})
 }
 
 // peer returns a node of the network that is in force.

@@ -70,6 +70,9 @@ func (x *exchangeState) attempt(ctx context.Context, req *WireRequest, peer Peer
 	if f := x.logRequest(ctx, req, sig, false); f != nil {
 		return nil, f
 	}
+	if f := x.keepBody(directionRequest, req.Header, req.Body); f != nil {
+		return nil, f
+	}
 	x.lap(phaseLog)
 	ctx = telemetry.WithTrace(ctx, x.sending(req.Header))
 	if req.Stream != nil {

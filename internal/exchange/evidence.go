@@ -95,8 +95,6 @@ type EvidenceSources struct {
 	Directory func(version int64) []byte
 	// Witnesses lists the witnesses of the network.
 	Witnesses func() []WitnessKey
-	// Body returns a kept body of this node's entry; NotFound when it was not kept, or its time is over.
-	Body func(ctx context.Context, role, direction, requestID string) ([]byte, error)
 }
 
 // SetSources says where evidence packages take what is not in the log.
@@ -181,8 +179,8 @@ func (p *packer) entry(ctx context.Context, i int64) error {
 			return errs.E(errs.Internal, "exchange.seal_lost", err)
 		}
 	}
-	if p.opt.Bodies && p.src.Body != nil {
-		body, err := p.src.Body(ctx, e.Role, e.Direction, e.RequestID)
+	if p.opt.Bodies {
+		body, err := p.s.keptBody(ctx, e)
 		if err != nil && !errs.Is(err, errs.NotFound) {
 			return err
 		}

@@ -44,6 +44,9 @@ func (x *exchangeState) logRequest(ctx context.Context, req *WireRequest, sig si
 
 // logResponse appends the response entry: the consumer waits for the disk before anybody sees the answer.
 func (x *exchangeState) logResponse(ctx context.Context, resp *WireResponse, sig signed, outcome string, wait bool) *Fault {
+	if f := x.keepBody(directionResponse, resp.Header, resp.Body); f != nil {
+		return f
+	}
 	e, err := x.responseEntry(outcome)
 	if err == nil {
 		e.Status, e.Size, e.ResponseDigest = resp.Status, int64(len(resp.Body)), digestIn(resp.Header)

@@ -135,6 +135,8 @@ type Offering struct {
 	Endpoints []Endpoint
 	// Fields says how a caller names the fields it asks for; empty when it cannot.
 	Fields FieldNaming
+	// Body says whether this node keeps the bodies of the service's messages; empty leaves it to the node's setting.
+	Body BodyMode
 	// Public services appear in the catalogue open to all.
 	Public bool
 	// Disabled services refuse every call with Notice, which is shown to callers and in listMethods.

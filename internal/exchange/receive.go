@@ -85,6 +85,9 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	if f != nil {
 		return nil, f
 	}
+	if f := x.keepBody(directionRequest, req.Header, req.Body); f != nil {
+		return nil, f
+	}
 	resp, f := x.guarded(ctx, req, target, client, h)
 	if f != nil || resp == nil {
 		return nil, f

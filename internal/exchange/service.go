@@ -88,6 +88,7 @@ type Service struct {
 	sources atomic.Pointer[EvidenceSources]
 	// maintenance is the notice to callers; empty or nil in normal operation.
 	maintenance atomic.Pointer[string]
+	bodies      atomic.Pointer[BodyPolicy]
 
 	mu     sync.RWMutex // guards offers, rules and inbox
 	offers map[string]offer

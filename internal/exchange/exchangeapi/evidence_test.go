@@ -22,6 +22,7 @@ import (
 
 	"truc/internal/errs"
 	"truc/internal/exchange"
+	"truc/internal/exchange/bodylog"
 	"truc/internal/exchange/exchangestore"
 	"truc/internal/exchange/notary"
 	"truc/internal/pki"
@@ -35,12 +36,13 @@ type confirmedPair struct {
 	notary *notary.Notary
 	roots  *x509.CertPool
 	keys   []exchange.WitnessKey
-	bodies map[string][]byte
+	bodies *bodylog.Log
 }
 
 func newConfirmedPair(t *testing.T) *confirmedPair {
 	t.Helper()
-	c := &confirmedPair{pair: newPair(t), bodies: map[string][]byte{}}
+	c := &confirmedPair{pair: newPair(t), bodies: &bodylog.Log{Dir: t.TempDir(), Seal: bytes.Repeat([]byte{9}, 32), Now: time.Now}}
+	t.Cleanup(func() { _ = c.bodies.Close() })
 	ca, err := pki.LoadOrCreateDocumentCA(t.TempDir(), "development", pki.DocumentSubject{Name: "test"}, time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -77,13 +79,11 @@ func newConfirmedPair(t *testing.T) *confirmedPair {
 	c.consumer.SetSources(exchange.EvidenceSources{
 		Notary: c.notary, Witnesses: func() []exchange.WitnessKey { return c.keys },
 		Directory: func(v int64) []byte { return []byte(`{"version":` + string('0'+byte(v)) + `}`) },
-		Body: func(_ context.Context, _, direction, _ string) ([]byte, error) {
-			if b, ok := c.bodies[direction]; ok {
-				return b, nil
-			}
-			return nil, errs.E(errs.NotFound, "exchange.body_gone", nil)
-		},
 	})
+	err = c.consumer.SetBodies(&exchange.BodyPolicy{Log: c.bodies, Default: exchange.BodyDigest, Services: map[string]exchange.BodyMode{"VN/GOV/G01/population/person": exchange.BodyFull}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
@@ -112,7 +112,6 @@ func (c *confirmedPair) export(t *testing.T, opt exchange.EvidenceOptions) (id s
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.bodies["request"], c.bodies["response"] = call.Body, ans.Body
 	pkg, err = c.consumer.Evidence(t.Context(), ans.ExchangeID, opt)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +142,10 @@ func TestConfirmedEvidence(t *testing.T) {
 		}
 	}
 	// A package can be made without an authority; then it says so and proves the rest.
-	c.notary.Authorities, c.bodies = nil, map[string][]byte{}
+	c.notary.Authorities = nil
+	if err := c.consumer.SetBodies(nil); err != nil {
+		t.Fatal(err)
+	}
 	ans, err := c.consumer.Call(t.Context(), query(t))
 	if err != nil {
 		t.Fatal(err)
@@ -413,5 +415,53 @@ func TestOpenSSLVerifiesTheTimestamp(t *testing.T) {
 	}
 	if out, err := run(); err == nil {
 		t.Errorf("a changed checkpoint passes: %s", out)
+	}
+}
+
+// A body is kept only where the policy says so, on either side; and where it must be kept and cannot, there is no exchange.
+func TestBodyPolicy(t *testing.T) {
+	c := newConfirmedPair(t)
+	const service = "VN/GOV/G01/population/person"
+	for _, tt := range []struct {
+		name     string
+		def, set exchange.BodyMode
+		want     exchange.Verdict
+	}{
+		{"nothing said", exchange.BodyDigest, "", exchange.NotProvided},
+		{"full for all", exchange.BodyFull, "", exchange.Good},
+		{"full for this one", exchange.BodyDigest, exchange.BodyFull, exchange.Good},
+		{"digest for this one", exchange.BodyFull, exchange.BodyDigest, exchange.NotProvided},
+		{"off for this one", exchange.BodyFull, exchange.BodyOff, exchange.NotProvided},
+		{"off for all but this one", exchange.BodyOff, exchange.BodyFull, exchange.Good},
+	} {
+		p := &exchange.BodyPolicy{Log: c.bodies, Default: tt.def, Services: map[string]exchange.BodyMode{}}
+		if tt.set != "" {
+			p.Services[service] = tt.set
+		}
+		if err := c.consumer.SetBodies(p); err != nil {
+			t.Fatal(err)
+		}
+		_, pkg := c.export(t, exchange.EvidenceOptions{Persons: true, Bodies: true})
+		r, err := exchange.VerifyEvidence(pkg, c.trust())
+		if err != nil || !r.OK || r.Entries[0].Body != tt.want || r.Entries[1].Body != tt.want {
+			t.Errorf("%s: %+v, %v; want %s", tt.name, r, err, tt.want)
+		}
+	}
+	if err := c.consumer.SetBodies(&exchange.BodyPolicy{Log: c.bodies, Default: "sometimes"}); err == nil {
+		t.Error("an unknown mode was taken")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := &bodylog.Log{Dir: filepath.Join(file, "below"), Seal: make([]byte, 32), Now: time.Now}
+	if err := c.provider.SetBodies(&exchange.BodyPolicy{Log: broken, Default: exchange.BodyFull}); err != nil {
+		t.Fatal(err)
+	}
+	got := len(c.got)
+	_, err := c.consumer.Call(t.Context(), query(t))
+	wantFault(t, err, "server.serverproxy.logging_failed", errs.Unavailable)
+	if len(c.got) != got {
+		t.Error("the service was called although the body could not be kept")
 	}
 }
