@@ -58,7 +58,7 @@ func (l *layout) terms() []terms {
 			grant(portal, dossiers, "*", "**", "submission", filing, "hồ sơ thủ tục hành chính"),
 			grant(portal, dossiers, "GET", "/catalogue", "catalogue", filing),
 			grant(overs, dossiers, "GET", "/catalogue", "oversight", "Điều 19 Nghị định 224/2026/NĐ-CP"),
-			grant(overs, subsystem(p.code, "onestop/facts"), "GET", "**", "oversight", "Điều 19 Nghị định 224/2026/NĐ-CP", "số liệu không có dữ liệu cá nhân"),
+			grant(overs, subsystem(p.code, "onestop/facts"), "*", "**", "oversight", "Điều 19 Nghị định 224/2026/NĐ-CP", "số liệu không có dữ liệu cá nhân"),
 		}})
 		for _, r := range registers {
 			grants := []agreement.Grant{grant(onestop, registerOf(r), "POST", "**", services.ActivityVerify, services.BasisPrefill, registerData(r))}
