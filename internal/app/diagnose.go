@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"os"
 	"time"
@@ -26,7 +27,8 @@ func (n *Node) startDiagnostics(store *exchangestore.Store) error {
 	operations := &exchangeapi.ManageDiagnostics{
 		Service: n.exchange, Store: store, Diagnostics: n.diagnostics, Tests: n.tests(), Node: n.cfg.ServerID(), Text: n.messages.T, Now: n.now,
 	}
-	if err := operations.Declare(n.manage); err != nil {
+	queue := &exchangeapi.ManageOperations{Delivery: n.delivery, Notaries: n.notaries}
+	if err := errors.Join(operations.Declare(n.manage), queue.Declare(n.manage)); err != nil {
 		return err
 	}
 	pages := &exchangepage.MonitorPages{

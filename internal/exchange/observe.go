@@ -71,6 +71,7 @@ type observation struct {
 	role   int
 	trace  telemetry.Trace // our own span
 	parent [8]byte         // the span above
+	next   telemetry.Trace // the span of the hop behind, which it names as its parent
 	last   int64
 	laps   [16]lap
 	n      int
@@ -127,6 +128,7 @@ func (x *exchangeState) lap(p phase) {
 func (x *exchangeState) sending(h http.Header) telemetry.Trace {
 	next := x.obs.trace.Child()
 	next.SetHeader(h)
+	x.obs.next = next
 	x.obs.last = x.s.now().UnixMicro()
 	x.msg.RequestOut = time.UnixMicro(x.obs.last).UTC()
 	return next
@@ -185,8 +187,12 @@ func (x *exchangeState) spans(end time.Time) []telemetry.Span {
 	}
 	out := append(make([]telemetry.Span, 0, o.n+1), top)
 	for _, l := range o.laps[:o.n] {
+		below := o.trace.Child()
+		if (l.phase == phaseLink || l.phase == phaseBackend) && o.next.Valid() {
+			below = o.next
+		}
 		out = append(out, telemetry.Span{
-			Trace: o.trace.Child(), Parent: o.trace.Span, Name: phaseNames[l.phase], Kind: telemetry.SpanInternal,
+			Trace: below, Parent: o.trace.Span, Name: phaseNames[l.phase], Kind: telemetry.SpanInternal,
 			Start: time.UnixMicro(l.start), End: time.UnixMicro(l.end),
 		})
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +63,55 @@ func TestTraceCrossesNodes(t *testing.T) {
 	}
 	if tr := telemetry.FromHeader(p.got[0].Header); !tr.Valid() || tr.Sampled {
 		t.Errorf("a new trace = %v; want one that is not sampled, for nobody collects", tr)
+	}
+}
+
+// TestSpansReachACollector exports the spans of both nodes and finds the provider's below the consumer's link.
+func TestSpansReachACollector(t *testing.T) {
+	p := newPair(t)
+	type span struct{ TraceID, SpanID, ParentSpanID, Name string }
+	var mu sync.Mutex
+	var spans []span
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var req struct {
+			ResourceSpans []struct{ ScopeSpans []struct{ Spans []span } }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, rs := range req.ResourceSpans {
+			for _, ss := range rs.ScopeSpans {
+				spans = append(spans, ss.Spans...)
+			}
+		}
+	}))
+	defer collector.Close()
+	opt := p.consumer.options
+	opt.Metrics, opt.Spans = nil, &telemetry.Exporter{Endpoint: collector.URL + "/v1/traces", Service: "truc", Client: collector.Client()}
+	var err error
+	if p.consumer.Service, err = exchange.New(opt); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.consumer.Call(t.Context(), query(t)); err != nil {
+		t.Fatal(err)
+	}
+	opt.Spans.Flush(t.Context())
+	byName := map[string]span{}
+	for _, s := range spans {
+		byName[s.Name] = s
+		if s.TraceID != spans[0].TraceID || s.Name != "exchange call" && s.ParentSpanID != spans[0].SpanID {
+			t.Errorf("span %+v does not hang below %+v", s, spans[0])
+		}
+	}
+	for _, name := range []string{"exchange call", "edge", "sign", "log_wait", "link", "verify"} {
+		if byName[name].SpanID == "" {
+			t.Errorf("there is no span %q in %+v", name, spans)
+		}
+	}
+	if carried := p.consumer.carrier.last.Header.Get("traceparent"); !strings.Contains(carried, byName["link"].SpanID) || !strings.HasSuffix(carried, "-01") {
+		t.Errorf("the peer's parent is %s; want the span of the link, sampled", carried)
 	}
 }
 

@@ -257,6 +257,9 @@ func inEnum(f reflect.StructField, s string) error {
 	return nil
 }
 
+// BadInput is the refusal of a field that a handler finds wrong.
+func BadInput(name string, err error) error { return badInput(name, err) }
+
 // badInput names the field; the name is of our own declarations or is cut to what is safe to repeat.
 func badInput(name string, err error) error {
 	safe := strings.Map(func(r rune) rune {
