@@ -43,7 +43,7 @@ type Store interface {
 	AddEvent(ctx context.Context, tx Tx, service string, e Event) (seq int64, err error)
 	// Events returns events of a type behind a number, in order: at most limit, and at most about maxBytes.
 	Events(ctx context.Context, tx Tx, service, typ string, after int64, limit, maxBytes int) ([]Event, error)
-	// LastEvent is the number of the newest event of a service; FirstEvent of the oldest kept, 0 when there is none.
+	// LastEvent is the number of the newest event of a service, 0 when there is none.
 	LastEvent(ctx context.Context, tx Tx, service string) (int64, error)
 
 	// PutSubscription adds or replaces the subscription of a subscriber to a type of a service.
