@@ -316,7 +316,7 @@ func (p *Published) rules() []exchange.Rule {
 
 // offering is the service as the exchange lists it.
 func (p *Published) offering(member string) (exchange.Offering, error) {
-	o := exchange.Offering{Name: p.Name, Description: p.About, Personal: p.Personal, Public: p.Public, Disabled: p.Disabled, Notice: p.Notice}
+	o := exchange.Offering{Name: p.Name, Description: p.About, Personal: p.Personal, Public: p.Public, Disabled: p.Disabled, Notice: p.Notice, Body: exchange.BodyMode(p.Bodies)}
 	for _, e := range p.Endpoints {
 		o.Endpoints = append(o.Endpoints, exchange.Endpoint{Method: e.Method, Path: e.Path})
 	}

@@ -259,6 +259,9 @@ func TestLifeOfAService(t *testing.T) {
 			t.Errorf("%s: %+v", code, p.Backend)
 		}
 	}
+	if o := f.host.offers["weather/stations"]; o.Body != exchange.BodyOff || f.host.offers["weather/other"].Body != exchange.BodyDigest {
+		t.Errorf("what the log keeps of bodies: %q", o.Body)
+	}
 	if f.host.handlers["weather/stations"] == handler {
 		t.Error("the new address is not used")
 	}
