@@ -116,6 +116,7 @@ func (n *Node) serveEdge(ctx context.Context, e *exchangeapi.Edge, addr string, 
 	if err != nil {
 		return err
 	}
+	l = web.Guard(l, 0)
 	if settings != nil {
 		l = tls.NewListener(l, settings)
 	}

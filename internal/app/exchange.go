@@ -19,6 +19,7 @@ import (
 	"truc/internal/i18n"
 	"truc/internal/orgcode"
 	"truc/internal/pki"
+	"truc/internal/web"
 )
 
 func (n *Node) startExchange(ctx context.Context) error {
@@ -114,6 +115,7 @@ func (n *Node) serveLink(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l = web.Guard(l, 0)
 	done := make(chan error, 1)
 	go func() { done <- n.linkSrv.ServeTLS(l, "", "") }()
 	select {

@@ -327,6 +327,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if n.web, err = new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Web.Listen); err != nil {
 		return err
 	}
+	n.web = web.Guard(n.web, 0)
 	proxies, err := n.cfg.proxies()
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@
 //
 // A body of more than [StreamThreshold] streams: its head is signed first, and its digest comes after it under a second
 // signature. Who reads it always lags a block behind, so that the end is given out only once it is known to be good
-// (ADR 0018).
+// (ADR 0021).
 //
 // The package knows no SQL, listens on nothing and imports no other module: the directory, the log and the index are
 // ports. exchangestore keeps the index, exchangeapi is the link between nodes and the X-Road edge for programs,

@@ -105,7 +105,7 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request) {
 	r = e.known(r)
 	up := &upload{w: w, r: r, budget: e.Budget}
 	defer up.done()
-	a, c, err := e.call(r.Context(), up)
+	a, c, err := e.call(r.Context(), up) //nolint:contextcheck // r carries it
 	if err != nil {
 		e.fail(w, r, err)
 		return

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -740,4 +741,51 @@ func dropBodies(t *testing.T, manifest, pkg []byte) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// B3: after streams that were cut in every way, goroutines are as many as before, and nothing is counted as under way.
+func TestBadStreamsLeaveNothing(t *testing.T) {
+	p := newPair(t)
+	p.streams(t, exchange.Offering{})
+	get := func(read int64) {
+		c := p.fileCall(t, "GET", "/"+strconv.Itoa(1<<40))
+		c.Stream = true
+		ans, err := p.consumer.Call(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.CopyN(io.Discard, ans.BodyReader, read)
+		ans.BodyReader.Close()
+	}
+	post := func() {
+		c := p.fileCall(t, "POST", "/")
+		c.BodyReader, c.Length = io.MultiReader(&pattern{n: 1 << 20}, brokenReader{}), -1
+		if _, err := p.consumer.Call(t.Context(), c); err == nil {
+			t.Error("a broken upload was answered")
+		}
+	}
+	get(1) // opens the connections
+	post()
+	settle := func() int {
+		n := runtime.NumGoroutine()
+		for range 100 {
+			time.Sleep(10 * time.Millisecond)
+			next := runtime.NumGoroutine()
+			if next >= n {
+				return n
+			}
+			n = next
+		}
+		return n
+	}
+	before := settle()
+	for range 2 * exchange.MaxStreams { // more than there are places, so one that is not given back shows
+		get(300_000)
+		post()
+	}
+	for end := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before+4; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
+	}
 }

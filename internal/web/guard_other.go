@@ -1,0 +1,5 @@
+//go:build !unix
+
+package web
+
+func descriptorLimit() int { return 0 }
