@@ -59,6 +59,8 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-exchange-published", path: "/exchange/admin/published"},
 			{name: "admin-exchange-publish-new", path: "/exchange/admin/published/new"},
 			{name: "admin-exchange-publish-rest", path: "/exchange/admin/published/rest"},
+			{name: "admin-exchange-agreements", path: "/exchange/admin/agreements"},
+			{name: "admin-exchange-agreements-propose", path: "/exchange/admin/agreements/propose"},
 			{name: "admin-exchange-queue", path: "/exchange/admin/queue"},
 			{name: "admin-exchange-keys", path: "/exchange/admin/keys"},
 			{name: "admin-exchange-test", path: "/exchange/admin/test"},

@@ -22,6 +22,7 @@ func commands() []command {
 		{"keys", "status|rotate|maintenance", "look after the keys and the state of a node that runs", keysCommand},
 		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},
 		{"services", "publish FILE|list|refresh|disable|enable|test", "publish services of own systems at a running node", servicesCommand},
+		{"agreements", "list|show|propose FILE|accept|reject|revoke", "agree with other members at a running node", agreementsCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
 		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},
 		{"evidence", "export ID -o FILE | compare DIR DIR", "fetch the proof of an exchange, or compare two nodes' logs", evidence},

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -22,9 +23,13 @@ import (
 	"truc/internal/exchange"
 	"truc/internal/exchange/agreement"
 	"truc/internal/exchange/exchangestore"
+	"truc/internal/i18n"
 	"truc/internal/orgcode"
 	"truc/internal/outbox"
 	"truc/internal/storage"
+	"truc/internal/web"
+	"truc/internal/web/manage"
+	"truc/lang"
 )
 
 // SigningKey and Succeeds make the directory of the tests one for agreements.
@@ -874,5 +879,64 @@ func TestFetch(t *testing.T) {
 	p.give.deliver(t)
 	if _, err := p.consumer.Call(t.Context(), query(t)); err != nil {
 		t.Error(err)
+	}
+}
+
+// The operations of the management interface do what the methods do.
+func TestManageAgreements(t *testing.T) {
+	p := newParties(t)
+	cat, err := i18n.Load(lang.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := web.NewMux(web.Options{Lang: cat, Log: slog.New(slog.DiscardHandler)})
+	api := &manage.API{
+		Title: "t", Version: "1", Now: time.Now, Audit: func(context.Context, string, string, string) error { return nil },
+		Authenticate: func(_ context.Context, secret string) (manage.Operator, error) {
+			return manage.Operator{ID: "o1", Roles: []manage.Role{manage.Role(secret)}}, nil
+		},
+	}
+	if err := (&ManageAgreements{Agreements: p.ask.Agreements}).Declare(api); err != nil {
+		t.Fatal(err)
+	}
+	if err := api.Mount(mux, "/api/exchange/openapi.json"); err != nil {
+		t.Fatal(err)
+	}
+	do := func(role, method, path, body string) (int, string) {
+		t.Helper()
+		r := httptest.NewRequest(method, "/api/exchange/agreements"+path, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+role)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	if code, body := do("observer", "POST", "", string(draft(nil))); code != 403 {
+		t.Errorf("an observer proposes: %d %s", code, body)
+	}
+	code, body := do("service", "POST", "", string(draft(nil)))
+	var made struct {
+		Content string `json:"content_hash"`
+	}
+	if err := json.Unmarshal([]byte(body), &made); err != nil || code != 201 {
+		t.Fatalf("propose: %d %s", code, body)
+	}
+	if code, body := do("service", "POST", "", `{"grants":1}`); code != 400 {
+		t.Errorf("a draft that is none: %d %s", code, body)
+	}
+	if code, body := do("observer", "GET", "", ""); code != 200 || !strings.Contains(body, made.Content) || !strings.Contains(body, `"waiting":["VN/GOV/G01"]`) {
+		t.Errorf("list: %d %s", code, body)
+	}
+	if code, body := do("service", "POST", "/"+made.Content+"/accept", ""); code != 409 {
+		t.Errorf("accept what one has proposed: %d %s", code, body)
+	}
+	if code, body := do("service", "POST", "/"+made.Content+"/revoke", `{"reason":"sai"}`); code != 204 {
+		t.Errorf("revoke: %d %s", code, body)
+	}
+	if code, body := do("observer", "GET", "/"+made.Content, ""); code != 200 || !strings.Contains(body, `"reason":"sai"`) || !strings.Contains(body, `"state":"revoked"`) {
+		t.Errorf("show: %d %s", code, body)
+	}
+	if !slices.Contains(p.ask.acts, "operator:o1 exchange.agreement.revoke") {
+		t.Errorf("acts = %q", p.ask.acts)
 	}
 }
