@@ -33,6 +33,9 @@ type EvidenceConfig struct {
 	BodyServices map[string]exchange.BodyMode `toml:"body_services"`
 	// BodyRetentionDays is after how many days kept bodies are erased, keys first; default 90.
 	BodyRetentionDays int `toml:"body_retention_days"`
+	// ReserveMiB is the free space in MiB, on the disk of the logs, below which no exchange may begin: what cannot be logged
+	// does not happen, and what is under way still has to be logged to its end. Default 256.
+	ReserveMiB int `toml:"reserve_mib"`
 	// Witnesses is how many other nodes shall cosign each checkpoint; default 2.
 	Witnesses int `toml:"witnesses"`
 	// WitnessSeconds is the time between checkpoints shown to witnesses while the log grows; default 5.
@@ -82,6 +85,9 @@ func (c *Config) checkEvidence() []error {
 	e := &c.Evidence
 	if e.SegmentMiB < 0 || e.SegmentMiB > 4096 {
 		bad("evidence.segment_mib: %d is not between 1 and 4096", e.SegmentMiB)
+	}
+	if e.ReserveMiB < 0 {
+		bad("evidence.reserve_mib: %d is negative", e.ReserveMiB)
 	}
 	if e.ArchiveKeep < 0 || e.RetentionDays < 0 || e.Witnesses < 0 || e.Witnesses > 16 || e.WitnessSeconds < 0 {
 		bad("evidence: a number is negative, or witnesses is above 16")

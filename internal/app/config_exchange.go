@@ -26,6 +26,9 @@ type ExchangeConfig struct {
 	// Signatures is "shared", so that messages on their way to one node in the same moment share a signature, each with
 	// the proof that it is under it; or "message", so that each is signed alone. Default "shared".
 	Signatures string `toml:"signatures"`
+	// RequestHash is whether X-Road's x-road-request-hash is told to callers and looked at in answers; default true. What
+	// binds an answer to its request is the signature, which does not depend on it.
+	RequestHash *bool `toml:"request_hash"`
 	// Inboxes are services of systems behind this node that take messages.
 	Inboxes []InboxConfig `toml:"inboxes"`
 	// EventDays is how long events that services tell can be read again; default 90.

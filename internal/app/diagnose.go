@@ -22,7 +22,7 @@ import (
 // startDiagnostics makes the checks of the node, its pages and its operations, and /status.
 func (n *Node) startDiagnostics(store *exchangestore.Store) error {
 	n.diagnostics = &exchange.Diagnostics{Now: n.now, Checks: []func(context.Context) []exchange.Finding{
-		n.checkDirectory, n.checkCertificate, n.exchange.CheckSelf, n.checkLog, n.checkConfirmed, n.checkDatabase, n.checkDescriptors,
+		n.checkDirectory, n.checkCertificate, n.exchange.CheckSelf, n.checkLog, n.space.Check, n.checkConfirmed, n.checkDatabase, n.checkDescriptors,
 	}}
 	operations := &exchangeapi.ManageDiagnostics{
 		Service: n.exchange, Store: store, Diagnostics: n.diagnostics, Tests: n.tests(), Node: n.cfg.ServerID(), Text: n.messages.T, Now: n.now,
@@ -104,32 +104,12 @@ func (n *Node) checkCertificate(context.Context) []exchange.Finding {
 	return []exchange.Finding{f}
 }
 
-// Free space of the logs, in percent: below the first a warning, below the second an alarm (spec §4.5).
-const (
-	spaceWarn = 20
-	spaceBad  = 5
-)
-
 func (n *Node) checkLog(context.Context) []exchange.Finding {
 	log := exchange.Finding{Name: "log", Light: exchange.LightGood, Key: "exchange.diag.log_good", Args: []any{"n", n.evidence.Size()}}
 	if _, err := n.evidence.Checkpoint(); err != nil { // a log that failed once refuses everything
 		log.Light, log.Key, log.Args, log.Todo = exchange.LightBad, "exchange.diag.log_failed", nil, "exchange.diag.log_todo"
 	}
-	space := exchange.Finding{Name: "log_space", Light: exchange.LightGood, Key: "exchange.diag.space_good"}
-	free, total, ok := diskSpace(n.path("logs"))
-	if !ok || total == 0 {
-		space.Key = "exchange.diag.space_unknown"
-		return []exchange.Finding{log, space}
-	}
-	percent := int64(free / max(total/100, 1)) //nolint:gosec // at most a hundred and a little
-	space.Args = []any{"percent", percent}
-	if percent < spaceWarn {
-		space.Light, space.Key, space.Todo = exchange.LightWarn, "exchange.diag.space_low", "exchange.diag.space_todo"
-	}
-	if percent < spaceBad {
-		space.Light = exchange.LightBad
-	}
-	return []exchange.Finding{log, space}
+	return []exchange.Finding{log}
 }
 
 // How long a log may go without a time-stamp or witnesses (spec D29).

@@ -40,12 +40,13 @@ func (n *Node) startExchange(ctx context.Context) error {
 	n.closers = append(n.closers, func(context.Context) error { carrier.Close(); return nil })
 	n.redial = carrier.Redial
 	store := &exchangestore.Store{DB: n.db, Now: n.now}
+	n.watchSpace(ctx)
 	n.exchange, err = exchange.New(exchange.Options{
 		ServerID: n.cfg.ServerID(), Subsystems: n.cfg.subsystems(), Signing: n.currentKeys().Signing, Directory: directoryView{n.follower},
 		Carrier: carrier, Log: log, Store: store, Seal: seal, ListAll: n.cfg.Exchange.CompatListAll, Zone: i18n.Zone, Now: n.now, Logger: n.log,
 		Metrics: exchange.NewMetrics(n.metrics), Spans: n.spans, Budget: budget, SpoolDir: n.cfg.DataDir,
-		OneSignatureEach: n.cfg.Exchange.Signatures == "message",
-		RequireGrant:     n.grantRequired, Untimestamped: n.untimestamped,
+		OneSignatureEach: n.cfg.Exchange.Signatures == "message", NoRequestHash: n.cfg.Exchange.RequestHash != nil && !*n.cfg.Exchange.RequestHash, Space: n.space,
+		RequireGrant: n.grantRequired, Untimestamped: n.untimestamped,
 	})
 	if err != nil {
 		return err

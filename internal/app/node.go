@@ -84,7 +84,9 @@ type Node struct {
 	spans     *telemetry.Exporter
 	// diagnostics looks at the node; nil without the exchange.
 	diagnostics *exchange.Diagnostics
-	libraries   *services.Library
+	// space watches the disk of the logs; nil without the exchange.
+	space     *exchange.Space
+	libraries *services.Library
 
 	// agreements are those of this node's member.
 	agreements *exchange.Agreements

@@ -141,8 +141,15 @@ func (n *Node) measureExchange() {
 	gauge("truc_exchange_log_entries", "Entries in the log of the exchange.", func() (float64, bool) { return float64(n.evidence.Size()), true })
 	gauge("truc_exchange_log_waiting_entries", "Entries that are not on the disk yet.", func() (float64, bool) { return float64(n.evidence.Size() - n.evidence.Durable()), true })
 	gauge("truc_log_free_bytes", "Free space where the logs lie.", func() (float64, bool) {
-		free, _, ok := diskSpace(n.path("logs"))
-		return float64(free), ok
+		st := n.space.State()
+		return float64(st.Free), st.Known
+	})
+	gauge("truc_log_space_full", "1 while less than the reserve is free and exchanges are refused.", func() (float64, bool) {
+		st := n.space.State()
+		if st.Full {
+			return 1, st.Known
+		}
+		return 0, st.Known
 	})
 	late := func(name, help string, of func(notary.State) time.Duration) {
 		n.metrics.Collect(name, help, "gauge", []string{"log"}, func(emit func(float64, ...string)) {

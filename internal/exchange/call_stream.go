@@ -38,7 +38,7 @@ func (x *exchangeState) timing(ctx context.Context, c Call) (_ context.Context, 
 func (x *exchangeState) attach(ctx context.Context, req *WireRequest, head signed) {
 	entry, at := x.entry, x.msg
 	src := req.Stream
-	x.out = newOutBody(src.Body, src.Length, func(digest string, size int64) (http.Header, int64, error) {
+	x.out = newOutBody(src.Body, src.Length, !x.s.opt.NoRequestHash, func(digest string, size int64) (http.Header, int64, error) {
 		trailer, sig, err := x.s.signTrailer(head, digest, x.s.now())
 		if err != nil {
 			return nil, -1, err

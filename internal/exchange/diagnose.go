@@ -23,11 +23,13 @@ type Finding struct {
 	Key  string
 	Args []any
 	Todo string
+	// Stop says that the node cannot do its work.
+	Stop bool
 }
 
 // Stops reports whether a node with this finding cannot do its work.
 func (f Finding) Stops() bool {
-	return f.Light == LightBad && slices.Contains([]string{"directory", "certificate", "signing_key", "log", "database"}, f.Name)
+	return f.Stop || f.Light == LightBad && slices.Contains([]string{"directory", "certificate", "signing_key", "log", "database"}, f.Name)
 }
 
 // Diagnostics looks at a node. The checks come from whoever knows the things; none of them changes anything.

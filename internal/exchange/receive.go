@@ -68,6 +68,9 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	}
 	x.lap(phaseVerify)
 	x.msg.Peer = x.peer.ServerID
+	if f := x.room(); f != nil { // before the request id is taken, so that it may be repeated
+		return nil, f
+	}
 	switch s.replay.add(x.msg.RequestID, s.now()) {
 	case replayNew:
 	case replaySeen:

@@ -15,7 +15,7 @@ import (
 // incoming is the streamed body of a request on the provider's side.
 func (x *exchangeState) incoming(ctx context.Context, req *WireRequest) *inBody {
 	s := x.s
-	x.in = newInBody(req.Stream, true, func(n int) error { return x.pace(ctx, n) }, func(digest string, size int64, cause error) error {
+	x.in = newInBody(req.Stream, !x.s.opt.NoRequestHash, func(n int) error { return x.pace(ctx, n) }, func(digest string, size int64, cause error) error {
 		sig, err := signed{}, cause
 		if err == nil {
 			sig, err = s.verifyTrailer(x.head, x.peer.ServerID, req.Stream.Trailer(), digest, s.now())
@@ -84,6 +84,9 @@ func (x *exchangeState) settle(status int) *Fault {
 
 // requestHash is X-Road's request hash of this request, whose body may have streamed; empty when it did not do so whole.
 func (x *exchangeState) requestHash(req *WireRequest, target string) string {
+	if x.s.opt.NoRequestHash {
+		return ""
+	}
 	var body interface {
 		forHash() (sum []byte, empty, whole bool)
 	}
@@ -133,7 +136,9 @@ func (x *exchangeState) beginAnswer(ctx context.Context, req *WireRequest, targe
 		o.announced = n
 	}
 	o.resp = &WireResponse{Status: rec.status, Header: endToEnd(rec.header)}
-	o.resp.Header.Set(HeaderHash, x.requestHash(req, target))
+	if hash := x.requestHash(req, target); hash != "" {
+		o.resp.Header.Set(HeaderHash, hash)
+	}
 	o.resp.Header.Set(HeaderBody, bodyStream)
 	head, f := x.signAnswer(req, o.resp)
 	if f == nil {

@@ -49,6 +49,11 @@ type Options struct {
 	// OneSignatureEach makes this node sign each request by itself instead of together with others of the same moment
 	// (ADR 0014). Answers follow the request.
 	OneSignatureEach bool
+	// Space bounds how full the disk of the log may become; nil bounds nothing.
+	Space *Space
+	// NoRequestHash leaves X-Road's request hash out: as provider it is not told, as consumer not looked at (spec D4). What
+	// binds an answer to its request is the signature.
+	NoRequestHash bool
 	// ListAll makes listMethods name every service of a subsystem to every member, as X-Road does, instead of the public
 	// ones and those that a rule opens to the caller (spec D9).
 	ListAll bool

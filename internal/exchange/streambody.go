@@ -32,7 +32,7 @@ type outBody struct {
 
 	mu      sync.Mutex // guards all below; the network reads in its own goroutine
 	hash    hash.Hash
-	sum512  hash.Hash // for X-Road's request hash
+	sum512  hash.Hash // for X-Road's request hash; nil when nobody asks for it
 	started bool
 	closed  bool
 	n       int64
@@ -42,8 +42,12 @@ type outBody struct {
 	trailer http.Header
 }
 
-func newOutBody(src io.Reader, length int64, seal func(string, int64) (http.Header, int64, error)) *outBody {
-	return &outBody{src: src, length: length, seal: seal, hash: sha256.New(), sum512: sha512.New(), index: -1}
+func newOutBody(src io.Reader, length int64, both bool, seal func(string, int64) (http.Header, int64, error)) *outBody {
+	b := &outBody{src: src, length: length, seal: seal, hash: sha256.New(), index: -1}
+	if both {
+		b.sum512 = sha512.New()
+	}
+	return b
 }
 
 // Read implements [io.Reader].
@@ -59,7 +63,9 @@ func (b *outBody) Read(p []byte) (int, error) {
 	b.started = true
 	n, err := b.src.Read(p)
 	b.hash.Write(p[:n])
-	b.sum512.Write(p[:n])
+	if b.sum512 != nil {
+		b.sum512.Write(p[:n])
+	}
 	b.n += int64(n)
 	switch {
 	case b.length >= 0 && b.n > b.length, errors.Is(err, io.EOF) && b.length >= 0 && b.n != b.length:

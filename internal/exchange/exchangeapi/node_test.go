@@ -43,6 +43,7 @@ type testNet struct {
 	signAlg  pki.Alg
 	sync     bool              // logs wait for the disk
 	members  []exchange.Member // nil for the two of newPair
+	tune     func(id string, o *exchange.Options)
 }
 
 func newTestNet(t *testing.T) *testNet {
@@ -253,6 +254,9 @@ func (n *testNet) startWith(t *testing.T, id string, subs []string, db *storage.
 		Seal: bytes.Repeat([]byte{7}, 32), Now: func() time.Time { return time.Now().Add(time.Duration(node.ahead.Load())) }, Logger: slog.New(slog.DiscardHandler),
 		Metrics: exchange.NewMetrics(node.registry), RequireGrant: required,
 	}
+	if n.tune != nil {
+		n.tune(id, &node.options)
+	}
 	node.Service, err = exchange.New(node.options)
 	must(err)
 	link := &Link{Service: node.Service}
@@ -309,8 +313,14 @@ func newPair(t *testing.T) *pair {
 // newPairOf makes a pair whose nodes sign with a kind of key.
 func newPairOf(t *testing.T, alg pki.Alg) *pair {
 	t.Helper()
+	return newPairTuned(t, alg, nil)
+}
+
+// newPairTuned is newPairOf with a say in the options of its nodes.
+func newPairTuned(t *testing.T, alg pki.Alg, tune func(id string, o *exchange.Options)) *pair {
+	t.Helper()
 	p := &pair{net: newTestNet(t)}
-	p.net.signAlg = alg
+	p.net.signAlg, p.net.tune = alg, tune
 	p.provider = p.net.start(t, "VN/GOV/G01/node1", []string{"VN/GOV/G01/population"}, openDB(t))
 	p.consumer = p.net.start(t, "VN/GOV/H36/node1", []string{"VN/GOV/H36/onestop"}, openDB(t))
 	p.offer(t)
