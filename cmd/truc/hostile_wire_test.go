@@ -131,11 +131,11 @@ func TestHostileEdge(t *testing.T) {
 		}{
 			{"no client", person + "/query", head("", good, "verify-dossier", h.number), "client.missing_header"},
 			{"client that is none", person + "/query", head("VN/GOV/H36/one stop", good, "verify-dossier", h.number), "client.invalid_client_identifier"},
-			{"member as client", person + "/query", head("VN/GOV/H36", good, "verify-dossier", h.number), "client.unknown_member"},
+			{"member as client", person + "/query", head("VN/GOV/H36", good, "verify-dossier", h.number), "server.clientproxy.unknown_member"},
 			{"no key", person + "/query", head(onestop, "", "verify-dossier", h.number), "server.clientproxy.ssl_authentication_failed"},
 			{"wrong key", person + "/query", head(onestop, strings.Repeat("0", 64), "verify-dossier", h.number), "server.clientproxy.ssl_authentication_failed"},
 			{"key of another node", person + "/query", head(onestop, key["VN/GOV/H57/onestop"], "verify-dossier", h.number), "server.clientproxy.ssl_authentication_failed"},
-			{"another subsystem", person + "/query", head("VN/GOV/H57/onestop", good, "verify-dossier", h.number), "server.clientproxy.ssl_authentication_failed"},
+			{"another subsystem", person + "/query", head("VN/GOV/H57/onestop", good, "verify-dossier", h.number), "server.clientproxy.unknown_member"},
 			{"path up", person + "/../usage/query", head(onestop, good, "verify-dossier", h.number), "client.bad_request"},
 			{"encoded path up", person + "/%2e%2e/usage", head(onestop, good, "verify-dossier", h.number), "client.bad_request"},
 			{"encoded slash", person + "/a%2fb", head(onestop, good, "verify-dossier", h.number), "client.bad_request"},
