@@ -7,21 +7,21 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"truc/internal/app"
+	"truc/cmd/truc/internal/nodeclient"
+	"truc/internal/directory"
 	"truc/internal/directory/directoryapi"
-	"truc/internal/directory/directoryclient"
 	"truc/internal/i18n"
 )
 
 // directoryFlags are the words of truc directory.
 type directoryFlags struct {
-	config, center, operatorFile                                     string
 	member, name, nameEN, unit, server, node, key, reason, fp, group string
 	hours                                                            int
 	approval, yes, off                                               bool
@@ -37,6 +37,8 @@ const directoryUsage = `usage: truc directory COMMAND [flags], at the center of 
   revoke -node ID | -key ID -reason TEXT end a node, or one old key of it
   disable|enable -node ID                take a node out of use for a time
   group -group CODE -name NAME MEMBER …  write a global group; -off deletes it
+  delete-token ID                        take back a token that was not used
+  subsystem -name NAME ID                name a subsystem; -off takes it out of use
   policy [-approval] [-off]              demand an operator's approval of every join, or stop demanding it
 `
 
@@ -49,9 +51,7 @@ func directoryCommand(ctx context.Context, s streams, args []string) error {
 	fs.SetOutput(s.err)
 	fs.Usage = func() { fmt.Fprint(s.err, directoryUsage); fs.PrintDefaults() }
 	var f directoryFlags
-	fs.StringVar(&f.config, "config", "truc.toml", "configuration file of the center; its data folder holds the operator's token")
-	fs.StringVar(&f.center, "center", "", "address of the center; default the one in the configuration")
-	fs.StringVar(&f.operatorFile, "operator-token-file", "", "file with the operator's token, when it is not the center's own; TRUC_OPERATOR_TOKEN works too")
+	node := nodeclient.Flags(fs, s.getenv)
 	fs.StringVar(&f.member, "member", "", "member: a code such as H36 to add, an identifier such as VN/GOV/H36 for a token")
 	fs.StringVar(&f.name, "name", "", "name in Vietnamese")
 	fs.StringVar(&f.nameEN, "name-en", "", "name in English")
@@ -73,56 +73,34 @@ func directoryCommand(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	op, err := operatorOf(f, s.getenv("TRUC_OPERATOR_TOKEN"))
+	client, err := node.Client()
 	if err != nil {
 		return err
 	}
-	c := &centerCLI{speaker: p, op: op, f: f, in: os.Stdin}
-	return p.fault(c.run(ctx, args[0], fs.Args()))
-}
-
-// operatorOf finds the center and the operator's token.
-func operatorOf(f directoryFlags, token string) (*directoryclient.Operator, error) {
-	op := &directoryclient.Operator{Client: directoryclient.Client{URL: f.center}, Token: token}
-	path := f.operatorFile
-	if path == "" && token == "" || f.center == "" {
-		cfg, err := app.LoadConfig(f.config)
-		if err != nil {
-			return nil, err
-		}
-		if op.URL == "" {
-			op.URL = cfg.Web.URL
-		}
-		if path == "" && token == "" {
-			path = filepath.Join(cfg.DataDir, "keys", app.OperatorTokenFile)
-		}
-	}
-	if path != "" {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		op.Token = strings.TrimSpace(string(b))
-	}
-	return op, nil
+	c := &centerCLI{speaker: p, client: client, f: f, in: os.Stdin}
+	return c.run(ctx, args[0], fs.Args())
 }
 
 // centerCLI acts at the center for its operator.
 type centerCLI struct {
 	speaker
-	op *directoryclient.Operator
-	f  directoryFlags
-	in io.Reader
+	client *nodeclient.Client
+	f      directoryFlags
+	in     io.Reader
+}
+
+const directoryAPI = "/api/directory"
+
+func (c *centerCLI) overview(ctx context.Context) (o directoryapi.Overview, err error) {
+	return o, c.client.Do(ctx, http.MethodGet, directoryAPI, nil, &o)
 }
 
 func (c *centerCLI) run(ctx context.Context, command string, rest []string) error {
 	f := c.f
-	act := directoryapi.Act{Node: f.node, Reason: f.reason}
-	done := "cmd.directory.done"
 	switch command {
 	case "members", "pending":
-		var o directoryapi.Overview
-		if err := c.op.Call(ctx, nil, &o); err != nil {
+		o, err := c.overview(ctx)
+		if err != nil {
 			return err
 		}
 		if command == "members" {
@@ -131,44 +109,73 @@ func (c *centerCLI) run(ctx context.Context, command string, rest []string) erro
 		c.pending(o.Pending)
 		return nil
 	case "add-member":
-		act = directoryapi.Act{Do: "member", Member: f.member, Name: f.name, NameEN: f.nameEN, Unit: f.unit}
+		return c.act(ctx, http.MethodPost, "/members", map[string]any{"code": f.member, "name": f.name, "name_en": f.nameEN, "unit": f.unit})
 	case "token":
-		act = directoryapi.Act{Do: "token", Member: f.member, Server: f.server, Hours: f.hours, Approval: f.approval}
+		return c.token(ctx)
+	case "delete-token":
+		return c.act(ctx, http.MethodDelete, "/tokens/"+url.PathEscape(rest1(rest)), nil)
 	case "approve", "decline":
 		return c.decide(ctx, command)
 	case "revoke":
-		if act.Do = "revoke-node"; f.key != "" {
-			act.Do, act.KeyID = "revoke-key", f.key
+		path := "/nodes/" + f.node + "/revoke"
+		if f.key != "" {
+			path = "/keys/" + url.PathEscape(f.key) + "/revoke"
 		}
 		if f.reason == "" {
 			return c.wrong("cmd.directory.reason_missing")
 		}
+		return c.act(ctx, http.MethodPost, path, map[string]any{"reason": f.reason})
 	case "disable", "enable":
-		act.Do = command
-	case "group":
-		if act = (directoryapi.Act{Do: "group", Group: f.group, Name: f.name, NameEN: f.nameEN, Members: rest}); f.off {
-			act = directoryapi.Act{Do: "group-delete", Group: f.group}
+		return c.act(ctx, http.MethodPost, "/nodes/"+f.node+"/"+command, nil)
+	case "subsystem":
+		state := directory.Registered
+		if f.off {
+			state = directory.Disabled
 		}
+		return c.act(ctx, http.MethodPut, "/subsystems/"+rest1(rest), map[string]any{"name": f.name, "name_en": f.nameEN, "state": state})
+	case "group":
+		path := "/groups/" + url.PathEscape(f.group)
+		if f.off {
+			return c.act(ctx, http.MethodDelete, path, nil)
+		}
+		return c.act(ctx, http.MethodPut, path, map[string]any{"name": f.name, "name_en": f.nameEN, "members": append([]string{}, rest...)})
 	case "policy":
-		var o directoryapi.Overview
-		if err := c.op.Call(ctx, nil, &o); err != nil {
+		o, err := c.overview(ctx)
+		if err != nil {
 			return err
 		}
 		o.Policy.Approval = f.approval && !f.off
-		act = directoryapi.Act{Do: "policy", Policy: &o.Policy}
+		return c.act(ctx, http.MethodPut, "/policy", o.Policy)
 	default:
 		fmt.Fprint(c.err, directoryUsage)
 		return errUsage
 	}
-	var out directoryapi.Acted
-	if err := c.op.Call(ctx, act, &out); err != nil {
+}
+
+func rest1(rest []string) string {
+	if len(rest) != 1 {
+		return "-" // the center knows nothing of that name
+	}
+	return rest[0]
+}
+
+// act asks for one act and says that it was done.
+func (c *centerCLI) act(ctx context.Context, method, path string, in any) error {
+	if err := c.client.Do(ctx, method, directoryAPI+path, in, nil); err != nil {
 		return err
 	}
-	if out.Token != "" {
-		fmt.Fprintln(c.out, out.Token) // and nothing else, so that it can be sent into a file
-		return nil
+	c.say("cmd.directory.done")
+	return nil
+}
+
+// token prints the secret and nothing else, so that it can be sent into a file.
+func (c *centerCLI) token(ctx context.Context) error {
+	var made struct{ Token string }
+	in := map[string]any{"member": c.f.member, "server": c.f.server, "hours": c.f.hours, "approval": c.f.approval}
+	if err := c.client.Do(ctx, http.MethodPost, directoryAPI+"/tokens", in, &made); err != nil {
+		return err
 	}
-	c.say(done)
+	fmt.Fprintln(c.out, made.Token)
 	return nil
 }
 
@@ -210,8 +217,8 @@ func (c *centerCLI) pending(list []directoryapi.PendingOverview) {
 // decide shows the request again and lets the operator confirm what he or she heard by telephone; what is approved is
 // exactly what was shown.
 func (c *centerCLI) decide(ctx context.Context, what string) error {
-	var o directoryapi.Overview
-	if err := c.op.Call(ctx, nil, &o); err != nil {
+	o, err := c.overview(ctx)
+	if err != nil {
 		return err
 	}
 	var p *directoryapi.PendingOverview
@@ -223,19 +230,16 @@ func (c *centerCLI) decide(ctx context.Context, what string) error {
 	if p == nil {
 		return c.wrong("directory.join_unknown")
 	}
+	in := map[string]any{"digest": p.Digest}
 	if what == "decline" {
 		if c.f.reason == "" {
 			return c.wrong("cmd.directory.reason_missing")
 		}
+		in = map[string]any{"reason": c.f.reason}
 	} else if ok, err := c.compared(p); !ok {
 		return err
 	}
-	act := directoryapi.Act{Do: what, TokenID: p.TokenID, Digest: p.Digest, Reason: c.f.reason}
-	if err := c.op.Call(ctx, act, new(directoryapi.Acted)); err != nil {
-		return err
-	}
-	c.say("cmd.directory.done")
-	return nil
+	return c.act(ctx, http.MethodPost, "/joins/"+url.PathEscape(p.TokenID)+"/"+what, in)
 }
 
 // compared reports whether the operator vouches for the keys: by the digits heard, by -yes, or by answering.

@@ -207,13 +207,21 @@ func TestJoin(t *testing.T) {
 		doc, err := directory.Peek(b)
 		return err == nil && len(doc.Revoked) == 3
 	})
-	// The operator's token opens the center, and nothing else does.
-	agency.write("operator", "ABC")
-	if out, err := agency.truc("directory", "members", "-center", centerURL, "-operator-token-file", "operator"); err == nil || !strings.Contains(out, "Only the center's operator") {
-		t.Errorf("a stranger at the center: %v %s", err, out)
+	// An operator's key of the center opens the center, and nothing else does; the agency's own key does not go there.
+	agency.write("stranger", "ABC")
+	for _, file := range []string{"stranger", filepath.Join("data", "keys", "operator.key")} {
+		if out, err := agency.truc("directory", "members", "-url", centerURL, "-key-file", file); err == nil || !strings.Contains(out, "web.manage.key_unknown") {
+			t.Errorf("%s opens the center: %v %s", file, err, out)
+		}
 	}
-	if out, err := agency.truc("directory", "members", "-center", "http://truc.example.vn", "-operator-token-file", "operator"); err == nil || !strings.Contains(out, "plain HTTP") {
-		t.Errorf("the token over plain HTTP: %v %s", err, out)
+	if out, err := agency.truc("directory", "members", "-url", centerURL); err == nil || !strings.Contains(out, "-key-file") {
+		t.Errorf("the agency's key went to another node: %v %s", err, out)
+	}
+	if out, err := agency.truc("directory", "members", "-url", "http://truc.example.vn", "-key-file", "stranger"); err == nil || !strings.Contains(out, "https only") {
+		t.Errorf("a key over plain HTTP: %v %s", err, out)
+	}
+	if info, err := os.Stat(filepath.Join(center.dir, "data", "keys", "operator.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the first operator's key: %v, %v", info, err)
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"strings"
+	"time"
 
+	"truc/cmd/truc/internal/nodeclient"
 	"truc/internal/directory"
-	"truc/internal/directory/directoryapi"
 	"truc/internal/i18n"
 )
 
@@ -26,8 +28,7 @@ func keysCommand(ctx context.Context, s streams, args []string) error {
 	fs := flag.NewFlagSet("keys", flag.ContinueOnError)
 	fs.SetOutput(s.err)
 	fs.Usage = func() { fmt.Fprint(s.err, keysUsage); fs.PrintDefaults() }
-	var f directoryFlags
-	fs.StringVar(&f.config, "config", "truc.toml", "configuration file of the node; its data folder holds the operator's token")
+	node := nodeclient.Flags(fs, s.getenv)
 	tls := fs.Bool("tls", false, "the channel key instead of the signing key")
 	alg := fs.String("alg", "", "kind of the new signing key: ed25519 or p256; default the kind it has")
 	if err := fs.Parse(args[1:]); err != nil {
@@ -37,40 +38,43 @@ func keysCommand(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	op, err := operatorOf(f, s.getenv("TRUC_OPERATOR_TOKEN"))
+	c, err := node.Client()
 	if err != nil {
 		return err
 	}
-	act := directoryapi.OwnAct{}
+	const own = "/api/directory/own"
 	switch args[0] {
 	case "status":
 		var st directory.KeyStatus
-		if err := op.Own(ctx, nil, &st); err != nil {
-			return p.fault(err)
+		if err := c.Do(ctx, http.MethodGet, own, nil, &st); err != nil {
+			return err
 		}
 		p.keyStatus(st)
 		return nil
 	case "rotate":
-		act.Do, act.Alg = "rotate-signing", *alg
-		if *tls {
-			act.Do = "rotate-tls"
+		path, in := own+"/signing-key", map[string]string{}
+		if *alg != "" {
+			in["alg"] = *alg
 		}
+		if *tls {
+			path = own + "/tls-key"
+		}
+		var out struct{ From time.Time }
+		if err := c.Do(ctx, http.MethodPost, path, in, &out); err != nil {
+			return err
+		}
+		p.say("cmd.keys.announced", "from", i18n.DateTime(out.From))
+		return nil
 	case "maintenance":
-		act.Do, act.Notice = "maintenance", strings.Join(fs.Args(), " ")
+		if err := c.Do(ctx, http.MethodPut, own+"/maintenance", map[string]string{"notice": strings.Join(fs.Args(), " ")}, nil); err != nil {
+			return err
+		}
+		p.say("cmd.directory.done")
+		return nil
 	default:
 		fmt.Fprint(s.err, keysUsage)
 		return errUsage
 	}
-	var out directoryapi.OwnActed
-	if err := op.Own(ctx, act, &out); err != nil {
-		return p.fault(err)
-	}
-	if out.From.IsZero() {
-		p.say("cmd.directory.done")
-	} else {
-		p.say("cmd.keys.announced", "from", i18n.DateTime(out.From))
-	}
-	return nil
 }
 
 func (p speaker) keyStatus(st directory.KeyStatus) {

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -142,11 +141,11 @@ func (n *Node) startCenter(ctx context.Context) error {
 			return err
 		}
 	}
-	api := &directoryapi.API{Center: n.center, Limiter: directoryapi.NewLimiter(n.now), Now: n.now}
-	if api.Operator, err = n.operatorToken(); err != nil {
+	(&directoryapi.API{Center: n.center, Limiter: directoryapi.NewLimiter(n.now)}).Mount(n.mux)
+	n.bypass = append(n.bypass, "POST /directory/v1/")
+	if err := (&directoryapi.Manage{Center: n.center, Now: n.now}).Declare(n.manage); err != nil {
 		return err
 	}
-	api.Mount(n.mux)
 	n.every("directory.refresh", time.Hour, n.center.Refresh)
 	raw, err := os.ReadFile(own.TokenFile)
 	if err != nil {
@@ -158,20 +157,6 @@ func (n *Node) startCenter(ctx context.Context) error {
 	}
 	return n.follow(ctx, n.center, token)
 }
-
-// operatorToken is the secret with which the command line acts: whoever may read a node's keys is its operator, and the
-// center's node's operator is the network's.
-func (n *Node) operatorToken() (string, error) {
-	path := n.path("keys", OperatorTokenFile)
-	err := writeOnce(path, func() (string, error) { return rand.Text() + rand.Text(), nil })
-	if err != nil {
-		return "", err
-	}
-	return readSecret(path)
-}
-
-// OperatorTokenFile lies in the folder keys of a node's data folder.
-const OperatorTokenFile = "operator.token"
 
 func (n *Node) invite(ctx context.Context, inv InviteConfig) error {
 	member := directory.Member{Class: n.cfg.Class, Code: inv.Member, Name: i18n.Text{"vi": inv.Name.In("vi"), "en": inv.Name.In("en")}, Unit: inv.Unit}
@@ -218,12 +203,9 @@ func (n *Node) follow(ctx context.Context, center directory.CenterAPI, token dir
 	}
 	n.every("directory.renew", time.Hour, n.renew)
 	n.every("directory.keys", 10*time.Second, n.activateKeys)
-	secret, err := n.operatorToken()
-	if err != nil {
+	if err := (&directoryapi.ManageOwn{Node: n}).Declare(n.manage); err != nil {
 		return err
 	}
-	(&directoryapi.OwnAPI{Node: n, Token: secret, Limiter: directoryapi.NewLimiter(n.now)}).Mount(n.mux)
-	n.bypass = append(n.bypass, "POST /directory/v1/")
 	pages := &directorypage.Pages{Center: n.center, Follower: f, Renderer: n.renderer, Now: n.now, Own: n}
 	return pages.Mount(n.mux)
 }

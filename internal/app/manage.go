@@ -28,11 +28,16 @@ func (n *Node) newManage() *manage.API {
 	}
 }
 
-// startManage makes the keys of operators that the configuration names, each once, and declares what the exchange
-// itself offers.
+// OperatorKeyFile lies in the folder keys of a node's data folder: the first operator's key, with all roles. Whoever may
+// read the keys of a node is its operator. Deleted, it is made anew at the next start.
+const OperatorKeyFile = "operator.key"
+
+// startManage makes the first operator's key and those that the configuration names, each once, and declares what the
+// exchange itself offers.
 func (n *Node) startManage(ctx context.Context, store *exchangestore.Store) error {
 	n.operators, n.programs = &exchange.Operators{Store: store, Now: n.now}, store
-	for _, o := range n.cfg.Exchange.Operators {
+	first := OperatorKeyConfig{File: n.path("keys", OperatorKeyFile), Label: "keys/" + OperatorKeyFile, Roles: exchange.OperatorRoles}
+	for _, o := range append([]OperatorKeyConfig{first}, n.cfg.Exchange.Operators...) {
 		err := writeOnce(o.File, func() (string, error) {
 			if err := n.act(ctx, "system", "exchange.operator.create", o.Label); err != nil {
 				return "", err

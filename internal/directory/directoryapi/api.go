@@ -26,10 +26,6 @@ const (
 // API serves a center.
 type API struct {
 	Center directory.CenterAPI
-	// Operator is the secret of the center's command line; empty switches its routes off.
-	Operator string
-	// Now is the clock of the operator's routes.
-	Now func() time.Time
 	// Limiter slows down whoever asks for signatures too often; nil does not.
 	Limiter *web.Limiter
 }
@@ -46,7 +42,6 @@ func (a *API) Mount(m *web.Mux) {
 	m.HandleAPI("POST /directory/v1/renew", a.limit(a.renew))
 	m.HandleAPI("POST /directory/v1/services", a.limit(a.signed(a.Center.Publish)))
 	m.HandleAPI("POST /directory/v1/key", a.limit(a.signed(a.Center.ChangeKey)))
-	a.mountOperator(m)
 }
 
 func (a *API) limit(h web.HandlerFunc) web.HandlerFunc {

@@ -1,74 +1,61 @@
 package directoryapi
 
 import (
-	"encoding/json"
-	"net/http"
+	"context"
+	"errors"
 	"time"
 
 	"truc/internal/directory"
-	"truc/internal/errs"
-	"truc/internal/web"
+	"truc/internal/web/manage"
 )
 
-// OwnAPI is how the command line on a node's machine rules this very node.
-type OwnAPI struct {
+// ManageOwn declares what operators do with the keys and the state of the very node that they ask. The node records each
+// act before it happens.
+type ManageOwn struct {
 	Node directory.OwnNode
-	// Token is the secret of the command line, in keys/operator.token.
-	Token   string
-	Limiter *web.Limiter
 }
 
-// OwnAct is one act on the node; which fields count depends on Do.
-type OwnAct struct {
-	// Do is "rotate-signing", "rotate-tls" or "maintenance".
-	Do string `json:"do"`
-	// Alg is the kind of the new signing key, "ed25519" or "p256"; empty keeps it.
-	Alg string `json:"alg,omitempty"`
-	// Notice begins maintenance, or ends it when it is empty.
-	Notice string `json:"notice,omitempty"`
+type signingKey struct {
+	Alg string `json:"alg,omitempty" enum:"ed25519,p256" doc:"kind of the new key; the kind it has when left out"`
 }
 
-// OwnActed answers an act.
-type OwnActed struct {
-	// From is when a new key takes over.
-	From time.Time `json:"from"`
+type announced struct {
+	From time.Time `json:"from" doc:"when the new key takes over"`
 }
 
-// Mount registers the routes.
-func (o *OwnAPI) Mount(m *web.Mux) {
-	a := &API{Operator: o.Token, Limiter: o.Limiter}
-	m.HandleAPI("GET /directory/v1/own", a.limit(a.operator(o.status)))
-	m.HandleAPI("POST /directory/v1/own", a.limit(a.operator(o.act)))
+type maintenance struct {
+	Notice string `json:"notice" doc:"what callers are told; empty ends maintenance"`
 }
 
-func (o *OwnAPI) status(w http.ResponseWriter, _ *http.Request) error {
-	st, err := o.Node.KeyStatus()
-	if err != nil {
-		return err
-	}
-	return web.WriteJSON(w, http.StatusOK, st)
-}
+const ownTag = "node"
 
-func (o *OwnAPI) act(w http.ResponseWriter, r *http.Request) (err error) {
-	var in OwnAct
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, directory.MaxRequest))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return errs.E(errs.Invalid, "directory.request_malformed", err)
-	}
-	var out OwnActed
-	switch in.Do {
-	case "rotate-signing":
-		out.From, err = o.Node.RotateSigning(r.Context(), operatorActor, in.Alg)
-	case "rotate-tls":
-		out.From, err = o.Node.RotateTLS(r.Context(), operatorActor)
-	case "maintenance":
-		err = o.Node.SetMaintenance(r.Context(), operatorActor, in.Notice)
-	default:
-		err = errs.E(errs.Invalid, "directory.request_malformed", nil)
-	}
-	if err != nil {
-		return err
-	}
-	return web.WriteJSON(w, http.StatusOK, out)
+// Declare adds the operations.
+func (m *ManageOwn) Declare(api *manage.API) error {
+	security := []manage.Role{manage.Security}
+	return errors.Join(
+		manage.Handle(api, manage.Operation{
+			Method: "GET", Path: "/api/directory/own", ID: "getOwnKeys", Tag: ownTag, Summary: "Show the node's certificate, the fingerprints of its keys and its state",
+			Roles: []manage.Role{manage.Security, manage.System},
+		}, func(context.Context, manage.None) (directory.KeyStatus, error) { return m.Node.KeyStatus() }),
+		manage.Handle(api, manage.Operation{
+			Method: "POST", Path: "/api/directory/own/signing-key", ID: "rotateSigningKey", Tag: ownTag, Summary: "Change the signing key, with overlap",
+			Roles: security, Act: "directory.key.rotate_signing", Quiet: true,
+		}, func(ctx context.Context, in signingKey) (announced, error) {
+			from, err := m.Node.RotateSigning(ctx, by(ctx), in.Alg)
+			return announced{from}, err
+		}),
+		manage.Handle(api, manage.Operation{
+			Method: "POST", Path: "/api/directory/own/tls-key", ID: "rotateTLSKey", Tag: ownTag, Summary: "Change the channel key, with overlap",
+			Roles: security, Act: "directory.key.rotate_tls", Quiet: true,
+		}, func(ctx context.Context, _ manage.None) (announced, error) {
+			from, err := m.Node.RotateTLS(ctx, by(ctx))
+			return announced{from}, err
+		}),
+		manage.Handle(api, manage.Operation{
+			Method: "PUT", Path: "/api/directory/own/maintenance", ID: "setMaintenance", Tag: ownTag, Summary: "Refuse calls with a notice, or end that",
+			Roles: []manage.Role{manage.System}, Act: "directory.maintenance", Quiet: true,
+		}, func(ctx context.Context, in maintenance) (struct{}, error) {
+			return struct{}{}, m.Node.SetMaintenance(ctx, by(ctx), in.Notice)
+		}),
+	)
 }

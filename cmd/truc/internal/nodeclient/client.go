@@ -17,23 +17,55 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"truc/internal/app"
 )
 
 // Options are the flags that say which node is meant.
 type Options struct {
 	URL, KeyFile, CAFile, Lang string
+	// Config is the configuration of a node on this machine, which is meant when no other is named.
+	Config string
 }
 
-// Flags adds -url, -key-file, -ca-file and -lang to a flag set. The first two default to TRUC_URL and TRUC_KEY_FILE.
+// Flags adds -url, -key-file, -ca-file, -lang and -config to a flag set. The first two default to TRUC_URL and
+// TRUC_KEY_FILE. Where neither is given, the node of -config on this machine is meant and the key in its data folder is
+// used. That key is never sent to an address from elsewhere.
 func Flags(fs *flag.FlagSet, getenv func(string) string) *Options {
 	o := &Options{}
-	fs.StringVar(&o.URL, "url", cmp.Or(getenv("TRUC_URL"), "http://127.0.0.1:7100"), "address of the node (TRUC_URL)")
-	fs.StringVar(&o.KeyFile, "key-file", getenv("TRUC_KEY_FILE"), "file with an operator's key (TRUC_KEY_FILE)")
+	fs.StringVar(&o.URL, "url", getenv("TRUC_URL"), "address of the node (TRUC_URL); default the one of -config, else "+defaultURL)
+	fs.StringVar(&o.KeyFile, "key-file", getenv("TRUC_KEY_FILE"), "file with an operator's key (TRUC_KEY_FILE); default keys/"+app.OperatorKeyFile+" in the data folder of -config")
 	fs.StringVar(&o.CAFile, "ca-file", "", "PEM file of authorities to trust instead of the system's")
-	fs.StringVar(&o.Lang, "lang", "vi", "language of the node's messages: vi or en")
+	language := "vi"
+	if l := getenv("LANG"); l != "" && !strings.HasPrefix(l, "vi") {
+		language = "en"
+	}
+	fs.StringVar(&o.Lang, "lang", language, "language of the node's messages: vi or en")
+	fs.StringVar(&o.Config, "config", "truc.toml", "configuration of the node on this machine, when -url or -key-file is missing")
 	return o
+}
+
+const defaultURL = "http://127.0.0.1:7100"
+
+// complete takes what is missing from the configuration of this machine's node, if there is one.
+func (o *Options) complete() error {
+	if o.URL != "" && o.KeyFile != "" {
+		return nil
+	}
+	if _, err := os.Stat(o.Config); err == nil {
+		cfg, err := app.LoadConfig(o.Config)
+		if err != nil {
+			return err
+		}
+		if o.URL == "" {
+			o.URL, o.KeyFile = cfg.Web.URL, cmp.Or(o.KeyFile, filepath.Join(cfg.DataDir, "keys", app.OperatorKeyFile))
+		}
+	}
+	o.URL = cmp.Or(o.URL, defaultURL)
+	return nil
 }
 
 // Client calls operations of one node.
@@ -47,6 +79,9 @@ const maxAnswer = 64 << 20
 
 // Client reads the key and checks the address: a key is sent in clear only to this very machine.
 func (o *Options) Client() (*Client, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(strings.TrimSuffix(o.URL, "/"))
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
 		return nil, fmt.Errorf("-url %q is no address such as https://node.example", o.URL)
@@ -55,7 +90,7 @@ func (o *Options) Client() (*Client, error) {
 		return nil, fmt.Errorf("-url %s: an operator's key goes to another machine by https only", o.URL)
 	}
 	if o.KeyFile == "" {
-		return nil, errors.New("-key-file: name the file with an operator's key (the node's configuration writes one: [[exchange.operators]])")
+		return nil, errors.New("-key-file: name the file with an operator's key (each node writes keys/" + app.OperatorKeyFile + " into its data folder)")
 	}
 	key, err := os.ReadFile(o.KeyFile)
 	if err != nil {
