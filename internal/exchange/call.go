@@ -224,7 +224,10 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 		return s.keyOf(id, x.peer.ServerID)
 	}, &s.roots, s.now())
 	if err != nil {
-		f := x.fault(atConsumer, "signature_verification", err, "peer", x.peer.Member)
+		f := x.fault(atConsumer, signatureCode(err), err, "peer", x.peer.Member)
+		if off, ok := errors.AsType[*clockError](err); ok { // the channel has shown who the peer is
+			s.clocks.note(x.peer.ServerID, off.created, x.msg.RequestOut, x.msg.ResponseIn)
+		}
 		x.logFailure(ctx, f)
 		return nil, f
 	}

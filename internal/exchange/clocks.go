@@ -1,10 +1,34 @@
 package exchange
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 )
+
+// codeClock is the fault of a message whose signature bears a time too far from this node's: one of two clocks is wrong.
+const codeClock = "signature_verification.clock_differs"
+
+// clockError is a signature with a time too far from now. Nothing about it was verified yet.
+type clockError struct {
+	created time.Time
+	off     time.Duration // how far this node's clock is ahead of it
+}
+
+// Error implements [error].
+func (e *clockError) Error() string {
+	return fmt.Sprintf("the time in the signature is %v away from this node's clock, which is more than %v", e.off.Abs(), freshness)
+}
+
+// signatureCode is the fault code for a signature that was not accepted.
+func signatureCode(err error) string {
+	if _, ok := errors.AsType[*clockError](err); ok {
+		return codeClock
+	}
+	return "signature_verification"
+}
 
 // clockTable compares this node's clock with those of its peers, by the times that they signed.
 type clockTable struct {

@@ -84,7 +84,7 @@ func camelCase(s string) string {
 // in Truc-Error.
 var compatCodes = map[string]string{
 	"purpose_required": "access_denied", "no_agreement": "access_denied", "agreement_expired": "access_denied",
-	"circuit_open": "network_error", "deadline_exceeded": "network_error", "target_too_long": "bad_request",
+	codeClock: "signature_verification.invalid_signature_value", "circuit_open": "network_error", "deadline_exceeded": "network_error", "target_too_long": "bad_request",
 }
 
 // wrappers name what went wrong only together with a code; this one stands where no better is known.

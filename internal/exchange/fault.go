@@ -67,6 +67,7 @@ var faultCodes = map[string]faultCode{
 	"circuit_open":              {errs.Unavailable, 503, "exchange.circuit_open"},
 	"service_failed":            {errs.Unavailable, 502, "exchange.service_failed"},
 	"signature_verification":    {errs.Unavailable, 502, "exchange.signature_wrong"},
+	codeClock:                   {errs.Unavailable, 502, "exchange.clock_differs"},
 	"inconsistent_response":     {errs.Unavailable, 502, "exchange.response_mismatch"},
 	"logging_failed":            {errs.Unavailable, 503, "exchange.cannot_log"},
 	"global_conf_outdated":      {errs.Unavailable, 503, "exchange.directory_expired"},
@@ -75,10 +76,19 @@ var faultCodes = map[string]faultCode{
 	"service_disabled":          {errs.Unavailable, 503, "exchange.service_disabled"},
 }
 
+// lookupFault finds what is known of a code, or of the wrapper that it begins with.
+func lookupFault(code string) (c faultCode, ok bool) {
+	if c, ok = faultCodes[code]; ok {
+		return c, true
+	}
+	head, _, _ := strings.Cut(code, ".")
+	c, ok = faultCodes[head]
+	return c, ok
+}
+
 // newFault makes a fault of a code at a place.
 func newFault(prefix, code, hop, id string, cause error, args ...any) *Fault {
-	head, _, _ := strings.Cut(code, ".")
-	c, ok := faultCodes[head]
+	c, ok := lookupFault(code)
 	if !ok {
 		c = faultCodes["internal_error"]
 	}
@@ -149,8 +159,7 @@ func parseFault(typ string, body []byte, hop string) *Fault {
 	if err := json.Unmarshal(body, &b); err != nil || b.Type != typ {
 		b = faultBody{Type: typ}
 	}
-	head, _, _ := strings.Cut(codeOf(b.Type), ".")
-	c, ok := faultCodes[head]
+	c, ok := lookupFault(codeOf(b.Type))
 	if !ok {
 		c = faultCode{kind: errs.Unavailable, key: "exchange.refused"}
 		if strings.HasPrefix(b.Type, atClient) {
@@ -168,8 +177,7 @@ func NewFault(prefix, code string, cause error, args ...any) *Fault {
 
 // FaultKey returns the key of the message that explains a type of fault to a person.
 func FaultKey(typ string) string {
-	head, _, _ := strings.Cut(codeOf(typ), ".")
-	if c, ok := faultCodes[head]; ok {
+	if c, ok := lookupFault(codeOf(typ)); ok {
 		return c.key
 	}
 	return "exchange.refused"

@@ -379,7 +379,7 @@ func checkParams(in sigInput, now time.Time) (keyID string, created time.Time, e
 	}
 	created = time.Unix(sec, 0).UTC()
 	if d := now.Sub(created); d > freshness || d < -freshness {
-		return "", created, errors.New("the signature is too old or from the future")
+		return "", created, &clockError{created: created, off: d}
 	}
 	return keyID, created, nil
 }

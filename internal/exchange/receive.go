@@ -156,7 +156,7 @@ func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem)
 		return s.keyOf(id, x.peer.ServerID)
 	}, &s.roots, s.now())
 	if err != nil {
-		return signed{}, x.fault(atProvider, "signature_verification", err)
+		return signed{}, x.fault(atProvider, signatureCode(err), err)
 	}
 	x.shared, x.reqSig = sig.shared(), ":"+sig.text+":"
 	return sig, nil

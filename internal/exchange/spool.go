@@ -91,6 +91,9 @@ func (s *spool) Read(p []byte) (int, error) {
 		n := min(int64(len(s.buf)), s.size+int64(s.blocks)*int64(s.aead.Overhead())-s.offset(s.block)) //nolint:gosec // as above
 		sealed := s.buf[:n]
 		if _, err := s.file.ReadAt(sealed, s.offset(s.block)); err != nil {
+			if errors.Is(err, io.EOF) { // the file lost its end; nobody may take that for the end of the body
+				err = io.ErrUnexpectedEOF
+			}
 			return 0, err
 		}
 		plain, err := s.aead.Open(sealed[:0], s.nonce(s.block), sealed, nil)

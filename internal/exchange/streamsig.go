@@ -105,7 +105,7 @@ func (s *Service) verifyTrailer(head signed, server string, trailer http.Header,
 		return signed{}, errors.New("head and body are signed with different keys")
 	}
 	if d := now.Sub(t.created); d > freshness || d < -freshness {
-		return signed{}, errors.New("the signature after the body is too old or from the future")
+		return signed{}, &clockError{created: t.created, off: d}
 	}
 	pub, err := s.keyOf(t.keyID, server)
 	if err != nil {

@@ -51,6 +51,8 @@ type Edge struct {
 	Evidence EvidenceSource
 	// Budget bounds the bodies held in memory; nil bounds nothing.
 	Budget *exchange.Budget
+	// Idle is how long a body that streams may stand still before it is cut; 0 is a minute.
+	Idle time.Duration
 	// Now is the clock, for the dates of certificates and for deadlines; nil refuses programs with certificates, and
 	// requests with a deadline.
 	Now func() time.Time
@@ -103,7 +105,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // exchange carries one request.
 func (e *Edge) exchange(w http.ResponseWriter, r *http.Request) {
 	r = e.known(r)
-	up := &upload{w: w, r: r, budget: e.Budget}
+	up := &upload{w: w, r: r, budget: e.Budget, idle: e.Idle}
 	defer up.done()
 	a, c, err := e.call(r.Context(), up) //nolint:contextcheck // r carries it
 	if err != nil {
@@ -124,7 +126,7 @@ func (e *Edge) exchange(w http.ResponseWriter, r *http.Request) {
 		h["x-road-request-hash"] = []string{a.Hash}
 	}
 	if a.BodyReader != nil {
-		streamAnswer(w, a)
+		streamAnswer(w, a, e.Idle)
 		return
 	}
 	w.WriteHeader(a.Status)

@@ -18,6 +18,7 @@ type upload struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	budget *exchange.Budget
+	idle   time.Duration // see [Edge]
 
 	taken int64
 	dog   *watchdog // of a body that streams
@@ -50,6 +51,9 @@ func (u *upload) read(c *exchange.Call) error {
 		begin, u.taken, more, err = u.budget.Read(u.r.Body, length, exchange.StreamThreshold)
 		switch {
 		case errors.Is(err, exchange.ErrBudget):
+			if u.r.ProtoMajor == 1 {
+				u.w.Header().Set("Connection", "close") // net/http would otherwise wait for the rest before it answers
+			}
 			return exchange.NewFault("server.clientproxy.", "quota_exceeded", err)
 		case err != nil:
 			return exchange.NewFault("client.", "bad_request", fmt.Errorf("the body ended early: %w", err))
@@ -61,7 +65,7 @@ func (u *upload) read(c *exchange.Call) error {
 	rc := http.NewResponseController(u.w)
 	_ = rc.SetReadDeadline(time.Time{}) // the server's limit is for small bodies
 	_ = rc.SetWriteDeadline(time.Time{})
-	u.dog = newWatchdog(func() { _ = rc.SetReadDeadline(past) })
+	u.dog = newWatchdog(u.idle, func() { _ = rc.SetReadDeadline(past) })
 	u.rest = &endNoted{ReadCloser: watched{ReadCloser: u.r.Body, dog: u.dog}}
 	c.BodyReader, c.Length = io.MultiReader(bytes.NewReader(begin), u.rest), length
 	return nil
@@ -82,12 +86,12 @@ func (u *upload) done() {
 
 // streamAnswer passes a streamed answer on. Where it turns out not to be the signed one the connection is cut, so that no
 // program takes it for whole.
-func streamAnswer(w http.ResponseWriter, a *exchange.Answer) {
+func streamAnswer(w http.ResponseWriter, a *exchange.Answer, idle time.Duration) {
 	defer a.BodyReader.Close()
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Time{}) // it would end the request's context
 	_ = rc.SetWriteDeadline(time.Time{})
-	dog := newWatchdog(func() { _ = rc.SetWriteDeadline(past) })
+	dog := newWatchdog(idle, func() { _ = rc.SetWriteDeadline(past) })
 	defer dog.stop()
 	if a.Length >= 0 {
 		w.Header().Set("Content-Length", strconv.FormatInt(a.Length, 10))

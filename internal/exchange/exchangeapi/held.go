@@ -87,7 +87,7 @@ func (h *heldAnswers) take(token, peer string) *exchange.WireResponse {
 }
 
 // serve answers a fetch; false when the request is none.
-func (h *heldAnswers) serve(w http.ResponseWriter, r *http.Request) bool {
+func (h *heldAnswers) serve(w http.ResponseWriter, r *http.Request, idle time.Duration) bool {
 	token, ok := strings.CutPrefix(r.RequestURI, heldPrefix)
 	if !ok {
 		return false
@@ -95,7 +95,7 @@ func (h *heldAnswers) serve(w http.ResponseWriter, r *http.Request) bool {
 	if resp := h.take(token, peerKeyID(r)); resp != nil && r.Method == http.MethodGet {
 		defer drop(resp)
 		if resp.Stream != nil {
-			copyStream(r.Context(), w, resp)
+			copyStream(r.Context(), &linkSink{w: w, idle: idle}, resp)
 		} else {
 			writeWire(w, resp)
 		}

@@ -40,6 +40,8 @@ type Link struct {
 	Logs http.Handler
 	// Budget bounds the bodies held in memory; nil bounds nothing.
 	Budget *exchange.Budget
+	// Idle is how long a body that streams may stand still before it is cut; 0 is a minute.
+	Idle time.Duration
 
 	framed framedServers
 	held   heldAnswers
@@ -51,7 +53,7 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "mutual TLS is required", http.StatusForbidden)
 		return
 	}
-	if l.held.serve(w, r) {
+	if l.held.serve(w, r, l.Idle) {
 		return
 	}
 	if l.Logs != nil && (strings.HasPrefix(r.RequestURI, "/witness/") || strings.HasPrefix(r.RequestURI, "/log/")) {
@@ -63,7 +65,7 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := &exchange.WireRequest{Method: r.Method, TargetURI: "https://" + r.Host + r.RequestURI, Header: r.Header, PeerKeyID: peerKeyID(r)}
-	sink := &linkSink{w: w}
+	sink := &linkSink{w: w, idle: l.Idle}
 	if len(r.Header[exchange.HeaderBody]) > 0 {
 		sink.slow()
 		defer sink.done()
@@ -160,6 +162,8 @@ type Carrier struct {
 	HTTP2Only bool
 	// Budget bounds the answers held in memory; nil bounds nothing.
 	Budget *exchange.Budget
+	// Idle is how long a body that streams may stand still before it is cut; 0 is a minute.
+	Idle time.Duration
 
 	mu    sync.Mutex // guards peers
 	peers map[string]*peerLink

@@ -2,6 +2,7 @@ package exchangeapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -38,17 +39,22 @@ type watchdog struct {
 	mu    sync.Mutex // guards moved and over
 	moved int
 	over  bool
+	idle  time.Duration
 	timer *time.Timer
 }
 
-func newWatchdog(cut func()) *watchdog { return &watchdog{timer: time.AfterFunc(streamIdle, cut)} }
+// newWatchdog waits for idle, or [streamIdle] where that is 0.
+func newWatchdog(idle time.Duration, cut func()) *watchdog {
+	idle = cmp.Or(idle, streamIdle)
+	return &watchdog{idle: idle, timer: time.AfterFunc(idle, cut)}
+}
 
 func (d *watchdog) move(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.moved += n; d.moved >= streamStep && !d.over {
 		d.moved = 0
-		d.timer.Reset(streamIdle)
+		d.timer.Reset(d.idle)
 	}
 }
 
@@ -90,6 +96,7 @@ type linkSink struct {
 	in    *watchdog
 	out   *watchdog
 	slowd bool
+	idle  time.Duration // see [Link]
 }
 
 // slow replaces the server's limits on time, which are for small exchanges, by those on standing still.
@@ -106,7 +113,7 @@ func (s *linkSink) slow() {
 // watch cuts a request's body that stands still.
 func (s *linkSink) watch(body io.ReadCloser) io.ReadCloser {
 	rc := http.NewResponseController(s.w)
-	s.in = newWatchdog(func() { _ = rc.SetReadDeadline(past) })
+	s.in = newWatchdog(s.idle, func() { _ = rc.SetReadDeadline(past) })
 	return watched{ReadCloser: body, dog: s.in}
 }
 
@@ -122,7 +129,7 @@ func (s *linkSink) done() {
 func (s *linkSink) Begin(status int, header http.Header, length int64) error {
 	s.slow()
 	rc := http.NewResponseController(s.w)
-	s.out = newWatchdog(func() { _ = rc.SetWriteDeadline(past) })
+	s.out = newWatchdog(s.idle, func() { _ = rc.SetWriteDeadline(past) })
 	h := s.w.Header()
 	maps.Copy(h, header)
 	if h.Get("Content-Type") == "" {
@@ -154,10 +161,9 @@ func (s *linkSink) End(trailer http.Header) error {
 }
 
 // copyStream writes an answer whose other end is a pipe.
-func copyStream(ctx context.Context, w http.ResponseWriter, resp *exchange.WireResponse) {
+func copyStream(ctx context.Context, sink *linkSink, resp *exchange.WireResponse) {
 	stop := context.AfterFunc(ctx, func() { _ = resp.Stream.Body.Close() }) // the service may be waiting, not writing
 	defer stop()
-	sink := &linkSink{w: w}
 	defer sink.done()
 	err := sink.Begin(resp.Status, resp.Header, resp.Stream.Length)
 	if err == nil {
@@ -262,7 +268,7 @@ func (t *trailed) Close() error { return t.Body.Close() }
 // readAnswer takes an answer into memory, unless it streams.
 func (c *Carrier) readAnswer(resp *http.Response, p exchange.Peer) (*exchange.WireResponse, error) {
 	if len(resp.Header[exchange.HeaderBody]) > 0 {
-		dog := newWatchdog(func() { _ = resp.Body.Close() })
+		dog := newWatchdog(c.Idle, func() { _ = resp.Body.Close() })
 		return &exchange.WireResponse{Status: resp.StatusCode, Header: resp.Header, Stream: &exchange.Stream{
 			Body: watched{ReadCloser: resp.Body, dog: dog}, Length: resp.ContentLength, Trailer: func() http.Header { return resp.Trailer },
 		}}, nil
