@@ -61,20 +61,14 @@ func (p *BodyPolicy) mode(service string, offered BodyMode) BodyMode {
 	return p.Default
 }
 
-// keepBody keeps a body when the policy says so. A body that must be kept and cannot be stops the exchange, like an entry
+// keepBody keeps a body when the policy or the grant says so. A body that must be kept and cannot be stops the exchange, like an entry
 // that cannot be logged. Bodies that stream are kept as digests only.
 func (x *exchangeState) keepBody(direction string, header http.Header, body []byte) *Fault {
 	p := x.s.bodies.Load()
 	if p == nil || header.Get(HeaderBody) != "" || header.Get("Content-Digest") == "" {
 		return nil
 	}
-	var offered BodyMode
-	if x.role == RoleProvider {
-		x.s.mu.RLock()
-		offered = x.s.offers[x.msg.Service].Body
-		x.s.mu.RUnlock()
-	}
-	if p.mode(x.msg.Service, offered) != BodyFull {
+	if x.bodyMode(p) != BodyFull {
 		return nil
 	}
 	if err := p.Log.Put(bodylog.Name{Role: x.role, Direction: direction, RequestID: x.msg.RequestID}, body); err != nil {

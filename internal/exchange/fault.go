@@ -70,6 +70,7 @@ var faultCodes = map[string]faultCode{
 	codeClock:                   {errs.Unavailable, 502, "exchange.clock_differs"},
 	"inconsistent_response":     {errs.Unavailable, 502, "exchange.response_mismatch"},
 	"logging_failed":            {errs.Unavailable, 503, "exchange.cannot_log"},
+	"timestamping_failed":       {errs.Unavailable, 503, "exchange.timestamp_late"},
 	"global_conf_outdated":      {errs.Unavailable, 503, "exchange.directory_expired"},
 	"cannot_sign":               {errs.Unavailable, 503, "exchange.cannot_sign"},
 	"maintenance_mode":          {errs.Unavailable, 503, "exchange.maintenance"},

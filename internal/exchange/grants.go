@@ -71,6 +71,9 @@ func (x *exchangeState) chooseGrant(c Call, req *WireRequest) *Fault {
 		}
 		return nil
 	}
+	if f := x.grantEvidence(permit); f != nil {
+		return f
+	}
 	x.msg.Grant, x.msg.ServiceDelegator = permit.Hash, string(permit.Grant.Service.Delegator)
 	req.Header.Set(HeaderGrant, permit.Hash)
 	return nil
@@ -124,17 +127,14 @@ func (x *exchangeState) checkGrant(req *WireRequest, t Target, client orgcode.Su
 	if v != agreement.Allowed {
 		return x.grantFault(atProvider, v)
 	}
-	if permit.Within > 0 && s.opt.Untimestamped != nil {
-		if d := s.opt.Untimestamped(); d > permit.Within {
-			return x.fault(atProvider, "logging_failed.timestamping_failed", fmt.Errorf("no time-stamp for %s, the grant allows %s", d, permit.Within))
-		}
+	if f := x.grantEvidence(permit); f != nil {
+		return f
 	}
 	if len(permit.Grant.Purpose.Fields) > 0 {
 		if err := checkFields(o.Fields, permit.Grant.Purpose.Fields, t.Query, req.Body); err != nil {
 			return x.fault(atProvider, "access_denied", err, "service", x.msg.Service)
 		}
 	}
-	x.permit = permit
 	return nil
 }
 

@@ -131,7 +131,14 @@ type parties struct {
 
 func newParties(t *testing.T) *parties {
 	t.Helper()
+	return newPartiesTuned(t, nil)
+}
+
+// newPartiesTuned is newParties with a say in the options of its nodes.
+func newPartiesTuned(t *testing.T, tune func(id string, o *exchange.Options)) *parties {
+	t.Helper()
 	p := &parties{pair: &pair{net: newTestNet(t)}}
+	p.net.tune = tune
 	needed := func(orgcode.Service) bool { return true }
 	dbs := [2]*storage.DB{openDB(t), openDB(t)}
 	provider, pk := p.net.startWith(t, "VN/GOV/G01/node1", []string{"VN/GOV/G01/population"}, dbs[0], needed)
