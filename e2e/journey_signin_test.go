@@ -1,6 +1,9 @@
 package e2e
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // page is a page to read after signing in.
 type page struct{ name, path, shows string }
@@ -14,7 +17,11 @@ func readPages(t *testing.T, tab *Tab, pages []page) {
 			tab.Want(p.shows)
 		}
 		tab.CheckPageIn(p.name, "vi", "en")
-		tab.Go(base + p.path + "?lang=vi")
+		sep := "?"
+		if strings.Contains(p.path, "?") {
+			sep = "&"
+		}
+		tab.Go(base + p.path + sep + "lang=vi")
 	}
 }
 
@@ -54,6 +61,8 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-directory", path: "/directory/admin", shows: "H36"},
 			{name: "admin-directory-keys", path: "/directory/admin/keys"},
 			{name: "admin-directory-groups", path: "/directory/admin/groups"},
+			{name: "admin-directory-systems", path: "/directory/admin/subsystems"},
+			{name: "admin-directory-system", path: "/directory/admin/subsystems?id=VN/GOV/H36/onestop", shows: "H36"},
 			{name: "admin-exchange", path: "/exchange/admin"},
 			{name: "admin-exchange-services", path: "/exchange/admin/services"},
 			{name: "admin-exchange-published", path: "/exchange/admin/published"},

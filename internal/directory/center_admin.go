@@ -81,6 +81,14 @@ func (c *Center) SetSubsystem(ctx context.Context, actor string, x Subsystem) er
 	})
 }
 
+// KnownSubsystems lists the subsystems that nodes speak for, by identifier, with the names and states the center gave
+// them.
+func (s *State) KnownSubsystems() []Subsystem {
+	list := s.subsystems()
+	slices.SortFunc(list, func(a, b Subsystem) int { return strings.Compare(a.ID, b.ID) })
+	return list
+}
+
 // RevokeKey ends one key of a node, for instance an old signing key that leaked; the node goes on with its others.
 // Revoking the channel key in force, or the last signing key, ends the node: use [Center.RevokeNode].
 func (c *Center) RevokeKey(ctx context.Context, actor, keyID, reason string) error {

@@ -21,6 +21,8 @@ func (p *Pages) mountNetwork(m *web.Mux) {
 	m.Handle("GET /directory/admin/groups", web.RequireOfficer(p.groups, "admin"))
 	m.Handle("POST /directory/admin/groups", web.RequireOfficer(p.groupSave, "admin"))
 	m.Handle("POST /directory/admin/groups/delete", web.RequireOfficer(p.groupDelete, "admin"))
+	m.Handle("GET /directory/admin/subsystems", web.RequireOfficer(p.subsystems, "admin"))
+	m.Handle("POST /directory/admin/subsystems", web.RequireOfficer(p.subsystemSave, "admin"))
 	m.Handle("POST /directory/admin/policy", web.RequireOfficer(p.policy, "admin"))
 }
 
@@ -87,7 +89,7 @@ func (p *Pages) renderJoin(w http.ResponseWriter, r *http.Request, status int, i
 		return errs.E(errs.NotFound, "directory.join_unknown", nil)
 	}
 	x := waiting[i]
-	pg := joinPage{Page: ui.NewPage(r, "directory.pending.title", "node", x.Node), ID: id, Digest: x.Digest}
+	pg := joinPage{Page: p.page(r, "directory.pending.title", "node", x.Node), ID: id, Digest: x.Digest}
 	pg.Back, pg.Problems = "/directory/admin", problems
 	name := ""
 	if m, ok := s.Members[x.Member]; ok {
@@ -188,8 +190,8 @@ func (p *Pages) renderGroups(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
-	pg := groupsPage{Page: ui.NewPage(r, "directory.groups.title")}
-	pg.Back, pg.Problems, pg.Layout = "/directory/admin", problems, ui.Officer
+	pg := groupsPage{Page: p.page(r, "directory.groups.title")}
+	pg.Back, pg.Problems = "/directory/admin", problems
 	pg.None = ui.Empty{Title: pg.T("directory.groups.none")}
 	for _, g := range s.Groups {
 		pg.Groups = append(pg.Groups, groupRow{

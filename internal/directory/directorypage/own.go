@@ -42,8 +42,8 @@ func (p *Pages) renderKeys(w http.ResponseWriter, r *http.Request, status int, n
 	if err != nil {
 		return err
 	}
-	pg := keysPage{Page: ui.NewPage(r, "directory.keys.title")}
-	pg.Back, pg.Problems, pg.Layout = "/directory/admin", problems, ui.Officer
+	pg := keysPage{Page: p.page(r, "directory.keys.title")}
+	pg.Back, pg.Problems = "/directory/admin", problems
 	tag := alarmTag(pg.Page, st.Certificate.Alarm)
 	pg.Certificate = ui.SummaryList{Title: pg.T("directory.certificate"), Rows: []ui.SummaryRow{
 		{Key: pg.T("directory.state"), Tag: tag},

@@ -54,6 +54,21 @@ func (p *Pages) Mount(m *web.Mux) (err error) {
 	return nil
 }
 
+// page is an administrator's page, with the navigation among the pages of the directory.
+func (p *Pages) page(r *http.Request, key string, args ...any) ui.Page {
+	pg := ui.NewPage(r, key, args...)
+	pg.Layout = ui.Officer
+	items := []ui.NavItem{{Key: "directory.admin.title", URL: "/directory/admin"}}
+	if p.Own != nil {
+		items = append(items, ui.NavItem{Key: "directory.keys.title", URL: "/directory/admin/keys"})
+	}
+	if p.Center != nil {
+		items = append(items, ui.NavItem{Key: "directory.groups.title", URL: "/directory/admin/groups"}, ui.NavItem{Key: "directory.subsystems.title", URL: "/directory/admin/subsystems"})
+	}
+	pg.Section = ui.Section{Title: pg.T("directory.pages"), Items: items}
+	return pg
+}
+
 type cataloguePage struct {
 	ui.Page
 	Members, Services ui.Table
@@ -131,9 +146,9 @@ type adminPage struct {
 	ui.Page
 	Status         ui.SummaryList
 	Nodes, Members ui.Table
-	// Waiting and Revoked are the center's; Own leads to this node's keys.
+	// Waiting and Revoked are the center's.
 	Waiting, Revoked ui.Table
-	Center, Own      bool
+	Center           bool
 	Tokens           []tokenRow
 	NoTokens         ui.Empty
 	// The two forms.
@@ -159,8 +174,8 @@ func (p *Pages) admin(w http.ResponseWriter, r *http.Request) error {
 
 // adminPage builds the page; form and problems are those of a form that was refused.
 func (p *Pages) adminPage(r *http.Request, form map[string]string, problems ui.Problems) (*adminPage, error) {
-	pg := &adminPage{Page: ui.NewPage(r, "directory.admin.title"), Center: p.Center != nil, Own: p.Own != nil}
-	pg.Layout, pg.Problems = ui.Officer, problems
+	pg := &adminPage{Page: p.page(r, "directory.admin.title"), Center: p.Center != nil}
+	pg.Problems = problems
 	st := p.Follower.Status()
 	pg.Status = ui.SummaryList{Title: pg.T("directory.admin.copy"), Rows: []ui.SummaryRow{
 		{Key: pg.T("directory.level"), Tag: &ui.Tag{Text: pg.T("directory.level." + string(st.Level)), Tone: levelTone(st.Level)}},
@@ -408,7 +423,7 @@ func (p *Pages) tokenCreate(w http.ResponseWriter, r *http.Request) error {
 	if len(problems) > 0 {
 		return p.refused(w, r, form, problems)
 	}
-	pg := tokenPage{Page: ui.NewPage(r, "directory.token.title"), Token: token, Command: "truc join --token " + token}
+	pg := tokenPage{Page: p.page(r, "directory.token.title"), Token: token, Command: "truc join --token " + token}
 	pg.Back = "/directory/admin"
 	pg.Panel = ui.Panel{Title: pg.T("directory.token.created"), Label: pg.T("directory.node"), Ref: form["member"] + "/" + form["node"], Text: pg.T("directory.token.once")}
 	w.Header().Set("Cache-Control", "no-store")
@@ -442,7 +457,7 @@ func (p *Pages) revokeAsk(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) renderRevoke(w http.ResponseWriter, r *http.Request, status int, node, reason string, problems ui.Problems) error {
-	pg := revokePage{Page: ui.NewPage(r, "directory.revoke.title", "node", node), Node: node}
+	pg := revokePage{Page: p.page(r, "directory.revoke.title", "node", node), Node: node}
 	pg.Back, pg.Problems = "/directory/admin", problems
 	pg.Warn = ui.Inset{Text: pg.T("directory.revoke.warning"), Warning: true}
 	pg.Reason = ui.Textarea{Name: "reason", Label: pg.T("directory.revoke.reason"), Value: reason, Error: problems.For("reason"), MaxLength: 500}

@@ -166,6 +166,16 @@ func TestPages(t *testing.T) {
 		{"group", "POST", "/directory/admin/groups", url.Values{"code": {"all"}, "name_vi": {"Tất cả"}, "members": {"VN/GOV/H36/onestop"}}, admin, 303, nil, nil},
 		{"groups", "GET", "/directory/admin/groups", nil, admin, 200, []string{"VN/GOV/H36/onestop", "Tất cả"}, nil},
 		{"group deleted", "POST", "/directory/admin/groups/delete", url.Values{"code": {"all"}}, admin, 303, nil, nil},
+		{"systems", "GET", "/directory/admin/subsystems", nil, admin, 200, []string{"VN/GOV/H36/onestop"}, []string{"name_vi"}},
+		{"one system", "GET", "/directory/admin/subsystems?id=VN/GOV/H36/onestop", nil, admin, 200, []string{"name_vi"}, nil},
+		{"nobody's system", "GET", "/directory/admin/subsystems?id=VN/GOV/H99/onestop", nil, admin, 404, nil, nil},
+		{"system without a name", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H36/onestop"}, "state": {"disabled"}}, admin, 422, []string{"Nhập tên tiếng Việt"}, nil},
+		{"system with a long name", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H36/onestop"}, "state": {"disabled"}, "name_vi": {strings.Repeat("ậ", 201)}}, admin, 422, []string{"200 ký tự"}, nil},
+		{"system in an invented state", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H36/onestop"}, "state": {"deleting"}, "name_vi": {"Một cửa"}}, admin, 422, []string{"Chọn trạng thái"}, nil},
+		{"nobody's system named", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H99/onestop"}, "state": {"registered"}, "name_vi": {"Một cửa"}}, admin, 404, nil, nil},
+		{"system named by others", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H36/onestop"}, "state": {"disabled"}, "name_vi": {"Một cửa"}}, reqctx.Principal{Kind: reqctx.Officer, ID: "x"}, 403, nil, nil},
+		{"system named", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H36/onestop"}, "state": {"disabled"}, "name_vi": {" Một cửa <Lâm Đồng> "}, "name_en": {"One-stop"}}, admin, 303, nil, nil},
+		{"systems, one named", "GET", "/directory/admin/subsystems?id=VN/GOV/H36/onestop", nil, admin, 200, []string{`value="Một cửa &lt;Lâm Đồng&gt;"`, `value="disabled" checked`}, nil},
 		{"policy", "POST", "/directory/admin/policy", url.Values{"policy": {"approval"}}, admin, 303, nil, nil},
 		{"keys", "GET", "/directory/admin/keys", nil, admin, 200, []string{"P-256", "tr-"}, nil},
 		{"keys for others", "GET", "/directory/admin/keys", nil, reqctx.Principal{Kind: reqctx.Officer, ID: "x"}, 403, nil, nil},
@@ -210,5 +220,9 @@ func TestPages(t *testing.T) {
 	}
 	if err := f.Refresh(t.Context()); err != nil || !f.Document().IsRevoked(pki.KeyID(tlsKey.Public())) {
 		t.Errorf("after revocation: %v", err)
+	}
+	x, ok := f.Document().Subsystem("VN/GOV/H36/onestop")
+	if want := (directory.Subsystem{ID: "VN/GOV/H36/onestop", Name: i18n.Text{"vi": "Một cửa <Lâm Đồng>", "en": "One-stop"}, State: directory.Disabled}); !ok || cmp.Diff(want, x) != "" {
+		t.Errorf("the named system in the document: %+v", x)
 	}
 }

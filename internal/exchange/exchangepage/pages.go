@@ -60,6 +60,20 @@ func (p *Pages) Mount(m *web.Mux) (err error) {
 func page(r *http.Request, key string) ui.Page {
 	pg := ui.NewPage(r, key)
 	pg.Layout = ui.Officer
+	pg.Section = ui.Section{Title: pg.T("exchange.pages"), Items: []ui.NavItem{
+		{Key: "exchange.traffic.title", URL: "/exchange/admin"},
+		{Key: "exchange.faults.title", URL: "/exchange/admin/faults"},
+		{Key: "exchange.partners.title", URL: "/exchange/admin/partners"},
+		{Key: "exchange.diag.title", URL: "/exchange/admin/diagnostics"},
+		{Key: "exchange.test.title", URL: "/exchange/admin/test"},
+		{Key: "delivery.queue.title", URL: "/exchange/admin/queue"},
+		{Key: "exchange.log.title", URL: "/exchange/admin/log"},
+		{Key: "exchange.agreements.title", URL: "/exchange/admin/agreements"},
+		{Key: "exchange.services.title", URL: "/exchange/admin/services"},
+		{Key: "exchange.publish.title", URL: publishedPath},
+		{Key: "exchange.keys.title", URL: "/exchange/admin/keys"},
+		{Key: "exchange.operators.title", URL: "/exchange/admin/operators"},
+	}}
 	return pg
 }
 
@@ -105,22 +119,10 @@ func (p *Pages) traffic(w http.ResponseWriter, r *http.Request) error {
 		}
 		pg.Pagination.Next = next
 	}
-	pg.Links = []ui.Action{
-		{Text: pg.T("exchange.agreements.title"), URL: "/exchange/admin/agreements"},
-		{Text: pg.T("exchange.services.title"), URL: "/exchange/admin/services"},
-		{Text: pg.T("exchange.keys.title"), URL: "/exchange/admin/keys"},
-		{Text: pg.T("delivery.queue.title"), URL: "/exchange/admin/queue"},
-		{Text: pg.T("exchange.faults.title"), URL: "/exchange/admin/faults"},
-		{Text: pg.T("exchange.partners.title"), URL: "/exchange/admin/partners"},
-		{Text: pg.T("exchange.diag.title"), URL: "/exchange/admin/diagnostics"},
-		{Text: pg.T("exchange.test.title"), URL: "/exchange/admin/test"},
-		{Text: pg.T("exchange.log.title"), URL: "/exchange/admin/log"},
-		{Text: pg.T("exchange.operators.title"), URL: "/exchange/admin/operators"},
-	}
 	if faults {
-		pg.Links = append(pg.Links, ui.Action{Text: pg.T("exchange.traffic.all"), URL: "/exchange/admin"})
+		pg.Links = []ui.Action{{Text: pg.T("exchange.traffic.all"), URL: "/exchange/admin"}}
 	} else {
-		pg.Links = append(pg.Links, ui.Action{Text: pg.T("exchange.traffic.only_faults"), URL: "/exchange/admin?faults=1"})
+		pg.Links = []ui.Action{{Text: pg.T("exchange.traffic.only_faults"), URL: "/exchange/admin?faults=1"}}
 	}
 	pg.ID = ui.Input{Name: "id", Label: pg.T("exchange.id"), Hint: pg.T("exchange.evidence.hint"), Width: "30"}
 	pg.Persons = ui.Checkboxes{

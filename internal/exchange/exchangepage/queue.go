@@ -63,6 +63,7 @@ type queuePage struct {
 
 func (p *Queue) show(w http.ResponseWriter, r *http.Request) error {
 	pg := queuePage{Page: page(r, "delivery.queue.title")}
+	pg.Back = "/exchange/admin"
 	v, err := p.Delivery.View(r.Context())
 	if err != nil {
 		return err

@@ -93,7 +93,11 @@ const (
 )
 
 // Tick is a line of the grid or a label of an axis, in units of the view box.
-type Tick struct{ X, Y, Text string }
+type Tick struct {
+	X, Y, Text string
+	// Anchor of a label is "middle" or "end": which part of it stands at X.
+	Anchor string
+}
 
 func (c TrendChart) top() float64 {
 	m := c.Target
@@ -150,7 +154,11 @@ func (c TrendChart) XTicks() []Tick {
 	every := max(1, int(math.Ceil(float64(n-1)/float64(chartLabelsAtMost-1))))
 	var out []Tick
 	for i := n - 1; i >= 0; i -= every {
-		out = append(out, Tick{X: coord(c.x(i)), Y: coord(chartBottom + 22), Text: c.Points[i].Label})
+		t := Tick{X: coord(c.x(i)), Y: coord(chartBottom + 22), Text: c.Points[i].Label, Anchor: "middle"}
+		if i == n-1 && n > 1 { // a long label would leave the picture
+			t.X, t.Anchor = coord(chartRight+14), "end"
+		}
+		out = append(out, t)
 	}
 	return out
 }

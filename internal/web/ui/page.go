@@ -57,6 +57,13 @@ type NavItem struct {
 	Count int
 }
 
+// Section is the navigation among the pages of one part of the site, below the main one. Zero shows none.
+type Section struct {
+	// Title names it for who hears the page, and is the text to unfold it on a narrow screen.
+	Title string
+	Items []NavItem
+}
+
 // Page is what the layout needs to know; every page struct embeds it as the field Page.
 type Page struct {
 	// Title names the page in the window and is meant for the h1 too. The layout adds site name and "Lỗi:".
@@ -69,6 +76,8 @@ type Page struct {
 	Site      Site
 	// Nav is the main navigation. Left nil, the renderer's own is used.
 	Nav []NavItem
+	// Section lists the neighbours of the page.
+	Section Section
 	// Error puts "Lỗi:" before the title. Problems does so too.
 	Error bool
 	// Problems are those of the form on the page: the layout shows the summary above the content. Components take

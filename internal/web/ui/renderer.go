@@ -211,7 +211,7 @@ func (rd *Renderer) complete(w http.ResponseWriter, r *http.Request, status int,
 	if p.Nav == nil && rd.opt.Nav != nil {
 		p.Nav = rd.opt.Nav(r, p.Principal)
 	}
-	p.Nav = currentNav(p.Nav, p.Path)
+	p.Nav, p.Section.Items = currentNav(p.Nav, p.Path), currentNav(p.Section.Items, p.Path)
 	if p.Notice == "" && status == http.StatusOK && r.Method == http.MethodGet {
 		p.Notice = takeFlash(w, r, rd.opt.Lang, p.Lang)
 	}
