@@ -21,6 +21,9 @@ const servicesUsage = `truc services: services of the agency's own systems, publ
   truc services disable CODE NOTICE          callers are told the notice
   truc services enable CODE
   truc services test CODE                    try to reach the back end, step by step
+  truc services rights CODE [-add|-remove SUBSYSTEM] [-method M -path P] [-activities A,B] [-basis TEXT]
+  truc services set CODE [-name TEXT] [-backend URL] [-ca-pem FILE] [-timeout SECONDS] [-bodies full|digest|off] [-public] [-personal]
+  truc services delete CODE                  end the service with its rights
 
 Instead of FILE an address (https://…) may be given: the node fetches it.
 `
@@ -47,6 +50,7 @@ func servicesCommand(ctx context.Context, s streams, args []string) error {
 	}
 	acts := map[string]func(context.Context, streams, *flag.FlagSet, *nodeclient.Options, []string) error{
 		"list": servicesList, "publish": servicesPublish, "refresh": servicesRefresh, "disable": servicesSwitch, "enable": servicesSwitch, "test": servicesTest,
+		"delete": servicesDelete, "rights": servicesRights, "set": servicesSet,
 	}
 	act, ok := acts[args[0]]
 	if !ok {

@@ -30,7 +30,7 @@ func TestServicesCommand(t *testing.T) {
 			_, _ = io.WriteString(w, `{"draft":"D","version":7,"changes":[{"where":"GET /a","text":"điểm gọi bị bỏ","breaking":true}],"lost_rights":[{"consumer":"VN/GOV/H36/x","method":"GET","path":"/a"}]}`)
 		case strings.HasSuffix(r.URL.Path, "/test"):
 			_, _ = io.WriteString(w, `{"items":[{"name":"dns","ok":true,"text":"có"},{"name":"tcp","ok":false,"text":"đóng","ms":3}]}`)
-		case strings.HasSuffix(r.URL.Path, "able"):
+		case strings.HasSuffix(r.URL.Path, "able"), strings.HasSuffix(r.URL.Path, "/rights"), r.Method == http.MethodDelete:
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			_, _ = io.WriteString(w, `{"code":"weather/stations","endpoints":[{"method":"GET","path":"/a/*"}]}`)
@@ -66,6 +66,9 @@ func TestServicesCommand(t *testing.T) {
 		{[]string{"enable", "weather/stations"}, "POST /api/exchange/publications/weather/stations/enable", "{}", "enabled", false},
 		{[]string{"test", "weather/stations"}, "POST /api/exchange/publications/weather/stations/test", "{}", "FAILED tcp", true},
 		{[]string{"disable", "weather/stations"}, "", "", "", true},
+		{[]string{"rights", "weather/stations", "-add", "VN/GOV/H36/x", "-method", "GET", "-path", "/a", "-activities", "a,b"}, "GET /api/exchange/publications/weather/stations", "", "Nobody may call it", false},
+		{[]string{"rights", "weather/stations", "-add", "VN/GOV/H36/x", "-remove", "VN/GOV/H36/y"}, "", "", "", true},
+		{[]string{"delete", "weather/stations"}, "DELETE /api/exchange/publications/weather/stations", "", "deleted", false},
 		{[]string{"dance"}, "", "", "", true},
 	} {
 		out, err := do(tt.args...)

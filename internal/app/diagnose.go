@@ -28,7 +28,8 @@ func (n *Node) startDiagnostics(store *exchangestore.Store) error {
 		Service: n.exchange, Store: store, Diagnostics: n.diagnostics, Tests: n.tests(), Node: n.cfg.ServerID(), Text: n.messages.T, Now: n.now,
 	}
 	queue := &exchangeapi.ManageOperations{Delivery: n.delivery, Notaries: n.notaries}
-	if err := errors.Join(operations.Declare(n.manage), queue.Declare(n.manage)); err != nil {
+	limits := &exchangeapi.ManageLimits{Service: n.exchange, Configured: n.cfg.Exchange.Limits}
+	if err := errors.Join(operations.Declare(n.manage), queue.Declare(n.manage), limits.Declare(n.manage)); err != nil {
 		return err
 	}
 	pages := &exchangepage.MonitorPages{

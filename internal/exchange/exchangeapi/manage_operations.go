@@ -59,6 +59,7 @@ func (m *ManageOperations) Declare(api *manage.API) error {
 		})
 	}
 	return errors.Join(
+		m.declareQueue(api),
 		manage.Handle(api, manage.Operation{
 			Method: "GET", Path: "/api/exchange/queue", ID: "getQueue", Tag: "queue", Summary: "How much waits to be delivered", Roles: []manage.Role{manage.System},
 		}, func(ctx context.Context, _ manage.None) (queueDepth, error) {

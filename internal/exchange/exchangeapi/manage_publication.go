@@ -191,7 +191,7 @@ const maxPublicationBody = 3 * openapi.MaxSize
 
 // Declare adds the operations.
 func (m *ManagePublications) Declare(api *manage.API) error {
-	return errors.Join(m.declareReading(api), m.declareDescriptions(api), m.declareStates(api))
+	return errors.Join(m.declareReading(api), m.declareDescriptions(api), m.declareStates(api), m.declareEditing(api))
 }
 
 func (m *ManagePublications) declareReading(api *manage.API) error {
