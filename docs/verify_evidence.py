@@ -6,7 +6,7 @@
 It was written apart from the Go program and must always agree with it. It checks for each entry: bytes -> leaf -> Merkle
 tree (RFC 6962) -> checkpoint -> signature of the log; cosignatures of witnesses (C2SP tlog-cosignature); the RFC 3161
 token over the checkpoint (openssl ts -verify); the parties' signatures (RFC 9421) and that the entry says what was
-signed; bodies against their digests. Keys come from directory.json in the package, whose own signature is checked
+signed; for bodies that streamed, the second signature (x1t) after the body; bodies against their digests. Keys come from directory.json in the package, whose own signature is checked
 against the keys in it, or from keys.json: {"key id": {"server": id, "spki": base64}}, {"log VN/...": vkey}.
 Exit code 0: valid. 1: not valid.
 """
@@ -167,6 +167,57 @@ def trust(files, keys):
     return party, {n["id"]: n["log_key"] for n in doc["nodes"]}, {w["key"] for w in doc["witnesses"] or []}
 
 
+PENDING = "pending"  # the digest of a body that streams, in the entry made before it moved
+
+
+def body_fields(value):
+    """What was signed about a body: its digest, or that it streams."""
+    return ("", "stream") if value == PENDING else (value, "")
+
+
+def checked_key(e, parties):
+    server, spki = parties[e["key_id"]]
+    need(base64.urlsafe_b64encode(hashlib.sha256(spki).digest()).rstrip(b"=").decode() == e["key_id"], "key id")
+    is_request = e["direction"] in ("request", "request-body")
+    need(server == (e["node"] if (e["role"] == "consumer") == is_request else e["peer"]), "signed by another node")
+    alg = re.search(r';alg="([^"]+)"', e["base"].rpartition("\n")[2])
+    need(alg, "algorithm")
+    return spki, alg[1]
+
+
+def trailer_signature(e, head, parties):
+    """The signature after a streamed body: over the signature of the head and the digest."""
+    need(head is not None, "there is no entry that this one completes")
+    if not e["signature"]:
+        return "not provided"
+    spki, alg = checked_key(e, parties)
+    need(not alg.endswith("-mt"), "algorithm")
+    verify_with(spki, alg, e["base"].encode(), b64(e["signature"]))
+    digest = e["request_digest" if e["direction"] == "request-body" else "response_digest"]
+    lines = e["base"].split("\n")
+    need(e["key_id"] == head["key_id"], "head and body are signed with different keys")
+    need(len(lines) == 3 and lines[0] == '"signature";key="x1": :%s:' % head["signature"] and lines[1] == '"content-digest";tr: ' + digest, "another body was signed")
+    same = ["service", "client", "method", "path", "node", "peer", "activity", "basis", "dossier", "exchange_id"] + ["status"] * (e["direction"] == "response-body")
+    need(all(e[k] == head[k] for k in same), "the entry says something else than the one it completes")
+    return "good"
+
+
+def unconfirmed(entries, report):
+    """Heads whose body nobody vouched for; a request that was refused needs no body."""
+    good, out = {i for i, r in report if r["signature"] == "good"}, []
+    for i, e in entries.items():
+        if e["direction"] not in ("request", "response") or e[e["direction"] + "_digest"] != PENDING:
+            continue
+        mates = {n: x for n, x in entries.items() if (x["role"], x["request_id"]) == (e["role"], e["request_id"])}
+        if any(x["direction"] == e["direction"] + "-body" and n in good for n, x in mates.items()):
+            continue
+        answer = next((x for x in mates.values() if x["direction"] == "response"), None)
+        refused = answer and (answer["outcome"] != "ok" or answer["request_digest"] == PENDING and answer["status"] >= 400)
+        if not (e["direction"] == "request" and refused):
+            out.append(i)
+    return out
+
+
 def signature(e, person, request, parties):
     if not e["signature"]:
         return "not provided"
@@ -175,25 +226,27 @@ def signature(e, person, request, parties):
         if not person:
             return "not provided"
         base = re.sub(r'(?m)^("x-road-userid": )\[sealed\]$', lambda m: m[1] + person, base, count=1)
-    server, spki = parties[e["key_id"]]
-    need(base64.urlsafe_b64encode(hashlib.sha256(spki).digest()).rstrip(b"=").decode() == e["key_id"], "key id")
-    alg = re.search(r';alg="([^"]+)"', base.rpartition("\n")[2])
-    need(alg, "algorithm")
-    verify_value(spki, alg[1], base.encode(), b64(e["signature"]))
+    spki, alg = checked_key(e, parties)
+    verify_value(spki, alg, base.encode(), b64(e["signature"]))
     is_request = e["direction"] == "request"
-    need(server == (e["node"] if (e["role"] == "consumer") == is_request else e["peer"]), "signed by another node")
     pairs = [line.partition(": ")[::2] for line in base.split("\n")]
     lines = dict(pairs)
     need(len(lines) == len(pairs), "a component twice")
     get = lambda n: lines.get('"%s"' % n, "")
     want = {"x-road-id": e["exchange_id"]}
     if is_request:
-        want.update({"@method": e["method"], "x-road-client": e["client"], "x-road-request-id": e["request_id"], "content-digest": e["request_digest"], "x-road-issue": e["dossier"]})
+        want.update({"@method": e["method"], "x-road-client": e["client"], "x-road-request-id": e["request_id"], "x-road-issue": e["dossier"], "truc-grant": e["grant"]})
+        want["content-digest"], want["truc-body"] = body_fields(e["request_digest"])
         uri = get("@target-uri")
     else:
         need(request is not None, "the request's entry is missing")
-        want.update({"x-road-service": e["service"], "content-digest": e["response_digest"], "@status": str(e["status"])})
-        need(lines.get('"@method";req') == e["method"] and lines.get('"content-digest";req') == e["request_digest"], "the answer is to another request")
+        want.update({"x-road-service": e["service"], "@status": str(e["status"])})
+        want["content-digest"], want["truc-body"] = body_fields(e["response_digest"])
+        asked = request["request_digest"]
+        digest, stream = body_fields(asked)
+        need(lines.get('"@method";req') == e["method"] and lines.get('"content-digest";req', "") == digest and lines.get('"truc-body";req', "") == stream, "the answer is to another request")
+        need(asked == PENDING or e["request_digest"] == asked, "the answer is to another body")
+        want["truc-request-digest"] = e["request_digest"] if asked == PENDING != e["request_digest"] else ""
         need(lines.get('"signature";req;key="x1"') == ":" + request["signature"] + ":", "the answer is to another request")
         need(get("x-road-error") == ("" if e["outcome"] == "ok" else e["outcome"]), "outcome")
         uri = lines.get('"@target-uri";req', "")
@@ -216,10 +269,14 @@ def check_entry(m, files, item, entries, parties, logs):
     size, want, bare = checkpoint(note, logs[m["node"]])
     need(root(hashlib.sha256(b"\0" + raw).digest(), item["index"], size, hashes) == want, "the entry is not in the tree")
     out = {"inclusion": "good", "witnesses": "not provided", "timestamp": "not provided", "body": "not provided"}
-    request = next((x for x in entries.values() if x["role"] == e["role"] and x["request_id"] == e["request_id"] and x["direction"] == "request"), None)
-    out["signature"] = signature(e, item.get("person"), request, parties)
+    mate = lambda d: next((x for x in entries.values() if x["role"] == e["role"] and x["request_id"] == e["request_id"] and x["direction"] == d), None)
+    if e["direction"].endswith("-body"):
+        out["signature"] = trailer_signature(e, mate(e["direction"][: -len("-body")]), parties)
+    else:
+        need(e["direction"] in ("request", "response"), "direction")
+        out["signature"] = signature(e, item.get("person"), mate("request"), parties)
     if item.get("body"):
-        digest = e["request_digest" if e["direction"] == "request" else "response_digest"]
+        digest = e["request_digest" if e["direction"].startswith("request") else "response_digest"]
         need(digest == "sha-256=:%s:" % base64.b64encode(hashlib.sha256(files[item["body"]]).digest()).decode(), "body")
         out["body"] = "good"
     return out, size, note, bare
@@ -250,6 +307,11 @@ def verify(data, keys=None, tsa=None):
                 out["timestamp"] = "good"
         ok = ok and out["signature"] == "good"
         report.append((item["index"], out))
+    for index in unconfirmed(entries, report):
+        ok = False
+        for i, out in report:
+            if i == index and out["signature"] == "good":
+                out["signature"] = "not provided"
     return ok, report
 
 

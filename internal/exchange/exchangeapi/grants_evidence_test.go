@@ -37,8 +37,8 @@ func TestGrantDemandsTimestamps(t *testing.T) {
 		late[p.provider.id].Store(int64(tt.provider))
 		got, a, b := len(p.got), p.consumer.log.Size(), p.provider.log.Size()
 		_, err := p.consumer.Call(t.Context(), query(t))
-		switch {
-		case tt.fault == "":
+		switch tt.fault {
+		case "":
 			if err != nil || len(p.got) != got+1 {
 				t.Errorf("%s: %v", tt.name, err)
 			}
