@@ -166,7 +166,7 @@ func TestPages(t *testing.T) {
 		{"group", "POST", "/directory/admin/groups", url.Values{"code": {"all"}, "name_vi": {"Tất cả"}, "members": {"VN/GOV/H36/onestop"}}, admin, 303, nil, nil},
 		{"groups", "GET", "/directory/admin/groups", nil, admin, 200, []string{"VN/GOV/H36/onestop", "Tất cả"}, nil},
 		{"group deleted", "POST", "/directory/admin/groups/delete", url.Values{"code": {"all"}}, admin, 303, nil, nil},
-		{"systems", "GET", "/directory/admin/subsystems", nil, admin, 200, []string{"VN/GOV/H36/onestop"}, []string{"name_vi"}},
+		{"systems", "GET", "/directory/admin/subsystems", nil, admin, 200, []string{"VN/GOV/H36/onestop", `<a href="/directory/admin/subsystems" aria-current="page">`, `<a href="/directory/admin/groups">`}, []string{"name_vi"}},
 		{"one system", "GET", "/directory/admin/subsystems?id=VN/GOV/H36/onestop", nil, admin, 200, []string{"name_vi"}, nil},
 		{"nobody's system", "GET", "/directory/admin/subsystems?id=VN/GOV/H99/onestop", nil, admin, 404, nil, nil},
 		{"system without a name", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H36/onestop"}, "state": {"disabled"}}, admin, 422, []string{"Nhập tên tiếng Việt"}, nil},
