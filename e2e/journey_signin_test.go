@@ -70,6 +70,8 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-exchange-publish-rest", path: "/exchange/admin/published/rest"},
 			{name: "admin-exchange-agreements", path: "/exchange/admin/agreements"},
 			{name: "admin-exchange-agreements-propose", path: "/exchange/admin/agreements/propose"},
+			{name: "admin-exchange-rules", path: "/exchange/admin/rules"},
+			{name: "admin-exchange-groups", path: "/exchange/admin/groups"},
 			{name: "admin-exchange-queue", path: "/exchange/admin/queue"},
 			{name: "admin-exchange-keys", path: "/exchange/admin/keys"},
 			{name: "admin-exchange-test", path: "/exchange/admin/test"},

@@ -24,6 +24,8 @@ func commands() []command {
 		{"services", "publish FILE|list|set|rights|refresh|disable|delete …", "publish services of own systems at a running node", servicesCommand},
 		{"queue", "list|replay|drop|resume|unsubscribe", "see and move messages on their way at a running node", queueCommand},
 		{"agreements", "list|show|propose FILE|accept|reject|revoke", "agree with other members at a running node", agreementsCommand},
+		{"rules", "list|add CONSUMER SERVICE|remove ID", "see and change who may call what at a running node", rulesCommand},
+		{"groups", "list|save CODE NAME [SUBSYSTEM...]|remove CODE", "keep groups of subsystems that rules may name", groupsCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
 		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},
 		{"evidence", "export ID -o FILE | compare DIR DIR", "fetch the proof of an exchange, or compare two nodes' logs", evidence},

@@ -52,7 +52,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 		return err
 	}
 	n.exchange.SetMaintenance(n.maintenance())
-	if err := n.exchange.SetRules(n.cfg.Exchange.Rules); err != nil {
+	if err := n.startAccess(ctx, store); err != nil {
 		return err
 	}
 	if err := n.exchange.SetLimits(n.cfg.Exchange.Limits); err != nil {
@@ -81,7 +81,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err := n.startManage(ctx, store); err != nil {
 		return err
 	}
-	if err := n.startPublications(ctx, store); err != nil {
+	if err := errors.Join(n.manageAccess(), n.startPublications(ctx, store)); err != nil {
 		return err
 	}
 	if err := n.startAgreements(ctx); err != nil {

@@ -25,6 +25,7 @@ import (
 	"truc/internal/directory"
 	"truc/internal/errs"
 	"truc/internal/exchange"
+	"truc/internal/exchange/access"
 	"truc/internal/exchange/delivery"
 	"truc/internal/exchange/exchangeapi"
 	"truc/internal/exchange/notary"
@@ -70,6 +71,7 @@ type Node struct {
 	exchange *exchange.Service
 	// publications are services of the agency's own systems.
 	publications *publication.Service
+	access       *access.Service
 	evidence     *translog.Log
 	logs         map[string]*translog.Log
 	cosigner     *translog.Cosigner

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"truc/internal/exchange"
 	"truc/internal/exchange/exchangeapi"
 	"truc/internal/exchange/exchangepage"
 	"truc/internal/exchange/exchangestore"
@@ -28,7 +27,7 @@ func (n *Node) startPublications(ctx context.Context, store *exchangestore.Store
 	n.publications = &publication.Service{
 		Store: store, Drafts: store, Host: n.exchange, Member: n.cfg.MemberID(), Audit: n.act, Identity: identity, Now: n.now, Log: n.log,
 		Fetcher:  &publication.Fetcher{Hosts: n.cfg.Exchange.FetchHosts},
-		SetRules: func(r []exchange.Rule) error { return n.exchange.SetRules(slices.Concat(n.cfg.Exchange.Rules, r)) },
+		SetRules: n.access.SetPublished,
 		Announce: func() {
 			select {
 			case changed <- struct{}{}:

@@ -2,16 +2,27 @@ package exchange
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"truc/internal/orgcode"
 )
 
-// Rule lets one subsystem use one service of this node. Everything not allowed by a rule is refused (spec D11).
+// What a rule's consumer begins with when it names a group instead of a subsystem (spec §3.2, LOCALGROUP and GLOBALGROUP).
+const (
+	// LocalGroup is followed by the group's code, "group:population/partners"; such a group counts for services of that
+	// subsystem only.
+	LocalGroup = "group:"
+	// GlobalGroup is followed by the code of a group of the directory, "global:provinces".
+	GlobalGroup = "global:"
+)
+
+// Rule lets one subsystem, or each of a group, use one service of this node. Everything not allowed by a rule is refused (spec D11).
 type Rule struct {
 	// Consumer is the subsystem, "VN/GOV/H36/onestop". A star for the member, "VN/GOV/*/onestop", or for class and
-	// member, stands for every agency that runs this subsystem; the subsystem itself is always named.
+	// member, stands for every agency that runs this subsystem; the subsystem itself is always named. It may also be a
+	// group, see [LocalGroup] and [GlobalGroup].
 	Consumer string `json:"consumer" yaml:"consumer"`
 	// Service is "population/person" or the full identifier.
 	Service string `json:"service" yaml:"service"`
@@ -23,6 +34,9 @@ type Rule struct {
 	Activities []string `json:"activities" yaml:"activities"`
 	// Basis is the legal basis of the permission, for people to read.
 	Basis string `json:"basis" yaml:"basis"`
+	// Members are the subsystems of the group that Consumer names, at this moment. Whoever puts rules into force fills it
+	// in; a group without members is nobody.
+	Members []string `json:"-" toml:"-" yaml:"-"`
 }
 
 type ruleSet struct {
@@ -32,6 +46,7 @@ type ruleSet struct {
 
 type compiledRule struct {
 	consumer   orgcode.Subsystem // class and member may be "*"
+	members    map[string]bool   // instead of consumer; not nil for a group
 	service    string            // "subsystem/code"
 	methods    []string
 	path       pattern
@@ -41,10 +56,7 @@ type compiledRule struct {
 func compileRules(rules []Rule) (*ruleSet, error) {
 	rs := &ruleSet{rules: slices.Clone(rules)}
 	for i, r := range rules {
-		consumer, err := parseConsumer(r.Consumer)
-		if err != nil {
-			return nil, fmt.Errorf("rule %d: %w", i+1, err)
-		}
+		c := compiledRule{activities: r.Activities}
 		code := r.Service
 		if id, err := orgcode.ParseService(r.Service); err == nil {
 			code = id.Subsystem + "/" + id.Code
@@ -59,7 +71,10 @@ func compileRules(rules []Rule) (*ruleSet, error) {
 		if err != nil {
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
-		c := compiledRule{consumer: consumer, service: code, path: p, activities: r.Activities}
+		c.service, c.path = code, p
+		if err := c.setConsumer(r); err != nil {
+			return nil, fmt.Errorf("rule %d: %w", i+1, err)
+		}
 		if !slices.Contains(r.Methods, "*") {
 			c.methods = r.Methods
 		}
@@ -67,6 +82,38 @@ func compileRules(rules []Rule) (*ruleSet, error) {
 	}
 	return rs, nil
 }
+
+// setConsumer reads whom the rule is about.
+func (c *compiledRule) setConsumer(r Rule) (err error) {
+	local, isLocal := strings.CutPrefix(r.Consumer, LocalGroup)
+	global, isGlobal := strings.CutPrefix(r.Consumer, GlobalGroup)
+	switch {
+	case isLocal:
+		if !groupRE.MatchString(local) {
+			return fmt.Errorf("%q is no group such as population/partners", local)
+		}
+		if owner, _, _ := strings.Cut(local, "/"); !strings.HasPrefix(c.service, owner+"/") {
+			return fmt.Errorf("the group %s counts for services of its own subsystem only", local)
+		}
+	case isGlobal:
+		if !globalGroupRE.MatchString(global) {
+			return fmt.Errorf("%q is no group of the directory", global)
+		}
+	default:
+		c.consumer, err = parseConsumer(r.Consumer)
+		return err
+	}
+	c.members = make(map[string]bool, len(r.Members))
+	for _, m := range r.Members {
+		c.members[m] = true
+	}
+	return nil
+}
+
+var (
+	groupRE       = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}$`)
+	globalGroupRE = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+)
 
 // parseConsumer reads a subsystem whose class and member may be stars.
 func parseConsumer(s string) (orgcode.Subsystem, error) {
@@ -89,6 +136,9 @@ func parseConsumer(s string) (orgcode.Subsystem, error) {
 
 // matches reports whether the rule is about this consumer.
 func (c compiledRule) matches(consumer orgcode.Subsystem) bool {
+	if c.members != nil {
+		return c.members[consumer.String()]
+	}
 	return c.consumer.Instance == consumer.Instance && c.consumer.Code == consumer.Code &&
 		(c.consumer.Class == "*" || c.consumer.Class == consumer.Class) && (c.consumer.Member == "*" || c.consumer.Member == consumer.Member)
 }

@@ -144,15 +144,6 @@ type offeredService struct {
 	Endpoints []exchange.Endpoint `json:"endpoints"`
 }
 
-type accessRule struct {
-	Consumer   string   `json:"consumer"`
-	Service    string   `json:"service"`
-	Methods    []string `json:"methods"`
-	Path       string   `json:"path"`
-	Activities []string `json:"activities"`
-	Basis      string   `json:"basis"`
-}
-
 func (m *Manage) declareServices(api *manage.API) error {
 	return errors.Join(
 		manage.Handle(api, manage.Operation{
@@ -166,16 +157,6 @@ func (m *Manage) declareServices(api *manage.API) error {
 					kind = "OPENAPI3"
 				}
 				out.Items = append(out.Items, offeredService{o.ID.String(), o.Name, kind, o.Personal, o.Public, o.Endpoints})
-			}
-			return out, nil
-		}),
-		manage.Handle(api, manage.Operation{
-			Method: "GET", Path: "/api/exchange/rules", ID: "listRules", Tag: "services", Summary: "List the access rules in force",
-			Roles: []manage.Role{manage.Service},
-		}, func(context.Context, manage.None) (manage.List[accessRule], error) {
-			var out manage.List[accessRule]
-			for _, r := range m.Service.Rules() {
-				out.Items = append(out.Items, accessRule{r.Consumer, r.Service, r.Methods, r.Path, r.Activities, r.Basis})
 			}
 			return out, nil
 		}),
