@@ -283,7 +283,7 @@ func TestMaintenance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.center.exchange.SetRules([]exchange.Rule{{Consumer: "VN/GOV/H36/office", Service: "portal/echo"}}); err != nil {
+	if err := p.center.access.SetPublished([]exchange.Rule{{Consumer: "VN/GOV/H36/office", Service: "portal/echo"}}); err != nil {
 		t.Fatal(err)
 	}
 	maintain := func(notice string) {
