@@ -42,6 +42,7 @@ const (
 	portsKill     = 17400
 	portsRandom   = 17500
 	portsPostgres = 17600
+	portsLoad     = 17700
 )
 
 // people is the size of the invented population: small, because every node start counts.
