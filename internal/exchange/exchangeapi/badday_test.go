@@ -273,6 +273,76 @@ type gate struct{ open chan struct{} }
 
 func (g gate) Read([]byte) (int, error) { <-g.open; return 0, io.EOF }
 
+// B19: who sends or reads too slowly is cut off, at the edge and on the link, and the other end is told.
+func TestBodiesThatStandStillAreCut(t *testing.T) {
+	p := newPair(t)
+	f := p.streams(t, exchange.Offering{})
+	_, key := p.edgeOf(t)
+	const short = 100 * time.Millisecond
+	for name, idle := range map[string][2]time.Duration{"upload at the edge": {short, 0}, "upload on the link": {0, short}} {
+		t.Run(name, func(t *testing.T) {
+			p.provider.link.Idle = idle[1]
+			e := &Edge{Service: p.consumer.Service, Keys: p.consumer.store, Instance: "VN", Log: slog.New(slog.DiscardHandler), Idle: idle[0]}
+			srv := httptest.NewServer(e)
+			defer srv.Close()
+			f.mu.Lock()
+			f.err = nil
+			f.mu.Unlock()
+			opened := make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			r, _ := http.NewRequestWithContext(ctx, http.MethodPost, srv.URL+"/r1/VN/GOV/G01/population/files/", io.MultiReader(&pattern{n: 1 << 20}, gate{opened}))
+			r.Header.Set("X-Road-Client", "VN/GOV/H36/onestop")
+			r.Header.Set("X-Api-Key", key)
+			answered := make(chan int, 1)
+			go func() {
+				resp, err := http.DefaultClient.Do(r)
+				if err != nil {
+					answered <- 0
+					return
+				}
+				resp.Body.Close()
+				answered <- resp.StatusCode
+			}()
+			for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+				if _, err := f.last(); err != nil { // the service was told that the body is cut
+					break
+				}
+				if time.Now().After(end) {
+					t.Error("the service still waits for the body")
+					break
+				}
+			}
+			cancel()
+			close(opened)
+			if code := <-answered; code != 0 && code < 400 {
+				t.Errorf("an upload that stands still was answered with %d", code)
+			}
+		})
+	}
+	t.Run("a download that nobody reads", func(t *testing.T) {
+		p.provider.link.Idle = short
+		f.ended = make(chan error, 1)
+		c := p.fileCall(t, "GET", "/"+strconv.Itoa(1<<40))
+		c.Stream = true
+		ans, err := p.consumer.Call(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ans.BodyReader.Close()
+		select {
+		case err := <-f.ended:
+			if err == nil {
+				t.Error("the service wrote a body that nobody read")
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("the service still writes to a caller that does not read")
+		}
+		if _, err := io.Copy(io.Discard, ans.BodyReader); err == nil {
+			t.Error("a download that was cut ended well")
+		}
+	})
+}
+
 // descriptors counts the open files of this process.
 func descriptors(t *testing.T) int {
 	t.Helper()
@@ -374,5 +444,60 @@ func TestBadDaysLeaveNothing(t *testing.T) {
 	g, f := settled(func(g, f int) bool { return g <= goroutines+4 && f <= files+4 })
 	if g > goroutines+4 || f > files+4 {
 		t.Errorf("%d goroutines and %d descriptors after the bad days, %d and %d before", g, f, goroutines, files)
+	}
+}
+
+// B16, B18 on the link, in frames and in HTTP/2: a peer with a good channel and a good signature adds heads that could mean
+// two things. The request is refused, or the service sees nothing of them; other exchanges are not disturbed.
+func TestSmugglingOverTheLink(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		p := newPair(t)
+		carrierOf(t, p.consumer).HTTP2Only = http2
+		for name, tt := range map[string]struct {
+			change  func(h http.Header)
+			refused bool
+		}{
+			"two clients":             {func(h http.Header) { h[exchange.HeaderClient] = append(h[exchange.HeaderClient], "VN/GOV/H57/onestop") }, true},
+			"two purposes":            {func(h http.Header) { h[exchange.HeaderPurpose] = append(h[exchange.HeaderPurpose], "statistics") }, true},
+			"two digests":             {func(h http.Header) { h["Content-Digest"] = append(h["Content-Digest"], h["Content-Digest"][0]) }, true},
+			"another user":            {func(h http.Header) { h.Set(exchange.HeaderUserID, "VN001099000009") }, true},
+			"a line break in a value": {func(h http.Header) { h["X-Note"] = []string{"a\r\nX-Evil: 1"} }, true},
+			"a NUL in a value":        {func(h http.Header) { h["X-Note"] = []string{"a\x00"} }, true},
+			"a blank in a name":       {func(h http.Header) { h["X-Evil "] = []string{"1"} }, true},
+			"a colon in a name":       {func(h http.Header) { h["X-Evil: 1"] = []string{"1"} }, true},
+			"a head without measure":  {func(h http.Header) { h["X-Note"] = []string{strings.Repeat("a", 4<<20)} }, true},
+			"heads without number": {func(h http.Header) {
+				for i := range 50_000 {
+					h["X-Note-"+strconv.Itoa(i)] = []string{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}
+				}
+			}, true},
+			"a transfer coding":   {func(h http.Header) { h["Transfer-Encoding"] = []string{"chunked"} }, false},
+			"a connection's head": {func(h http.Header) { h["Connection"] = []string{"X-Road-Client"} }, false},
+			"another length":      {func(h http.Header) { h["Content-Length"] = []string{"1"} }, false},
+			"an upgrade":          {func(h http.Header) { h["Upgrade"] = []string{"h2c"} }, false},
+		} {
+			p.got = nil
+			p.consumer.carrier.req = func(r *exchange.WireRequest) { tt.change(r.Header) }
+			_, err := p.consumer.Call(t.Context(), query(t))
+			p.consumer.carrier.req = nil
+			if tt.refused && (err == nil || len(p.got) > 0) {
+				t.Errorf("%s (HTTP/2 %v): %v, the service was called %d times", name, http2, err, len(p.got))
+			}
+			for _, r := range p.got {
+				for _, h := range []string{"Transfer-Encoding", "Connection", "Content-Length", "Upgrade", "X-Evil", "X-Evil "} {
+					if _, there := r.Header[h]; there {
+						t.Errorf("%s (HTTP/2 %v): the service was given %s", name, http2, h)
+					}
+				}
+				if len(r.TransferEncoding) > 0 || r.ContentLength != int64(len(query(t).Body)) {
+					t.Errorf("%s (HTTP/2 %v): the service was given length %d, %v", name, http2, r.ContentLength, r.TransferEncoding)
+				}
+			}
+			p.consumer.ahead.Add(int64(2 * time.Minute)) // so that no circuit stays open
+			p.provider.ahead.Add(int64(2 * time.Minute))
+			if _, err := p.consumer.Call(t.Context(), query(t)); err != nil {
+				t.Errorf("a good call after %s (HTTP/2 %v): %v", name, http2, err)
+			}
+		}
 	}
 }
