@@ -19,6 +19,7 @@ CREATE TABLE audit_act (
 	CONSTRAINT audit_act_pkey PRIMARY KEY (id)
 );
 CREATE INDEX audit_act_object ON audit_act USING btree (object, at);
+CREATE INDEX audit_act_seq ON audit_act USING btree (seq);
 
 CREATE TABLE audit_counter (
 	name text NOT NULL,

@@ -9,6 +9,7 @@ CREATE TABLE audit_act (
 	object TEXT NOT NULL
 	);
 CREATE INDEX audit_act_object ON audit_act (object, at);
+CREATE INDEX audit_act_seq ON audit_act (seq);
 
 CREATE TABLE audit_counter (
 	name TEXT NOT NULL PRIMARY KEY,

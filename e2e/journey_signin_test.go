@@ -79,6 +79,7 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-exchange-diagnostics", path: "/exchange/admin/diagnostics"},
 			{name: "admin-exchange-partners", path: "/exchange/admin/partners"},
 			{name: "admin-exchange-faults", path: "/exchange/admin/faults"},
+			{name: "admin-exchange-acts", path: "/exchange/admin/acts", shows: "directory."},
 			{name: "admin-exchange-operators", path: "/exchange/admin/operators"},
 		})
 	})

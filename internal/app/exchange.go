@@ -90,7 +90,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	pages := &exchangepage.Pages{
 		Service: n.exchange, Store: store, Keys: store, Directory: directoryView{n.follower}, Subsystems: n.cfg.subsystems(), Audit: n.act, Renderer: n.renderer, Now: n.now, Tests: n.tests(),
 	}
-	return pages.Mount(n.mux)
+	return errors.Join(pages.Mount(n.mux), n.mountActs())
 }
 
 // edgeKeys makes the API keys of the configuration, each once; the secret is written to its file and nowhere else.

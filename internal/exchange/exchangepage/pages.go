@@ -73,6 +73,7 @@ func page(r *http.Request, key string) ui.Page {
 		{Key: "exchange.publish.title", URL: publishedPath},
 		{Key: "exchange.keys.title", URL: "/exchange/admin/keys"},
 		{Key: "exchange.operators.title", URL: "/exchange/admin/operators"},
+		{Key: "exchange.acts.title", URL: "/exchange/admin/acts"},
 	}}
 	return pg
 }

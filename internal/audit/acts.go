@@ -1,0 +1,26 @@
+package audit
+
+import (
+	"context"
+	"time"
+)
+
+// RecordedAct is an administrative act of the exchange or the directory, as its page shows it. It names no citizen.
+type RecordedAct struct {
+	Seq                   int64
+	At                    time.Time
+	Actor, Action, Object string
+}
+
+// ActQuery asks for acts older than Before (zero: the newest), by one actor and to one object where they are given.
+type ActQuery struct {
+	Before        int64
+	Actor, Object string
+	Limit         int
+}
+
+// ActReader reads what was recorded by [Service.Act] for the exchange and the directory; acts of officers in dossiers
+// are not among them. The newest come first.
+type ActReader interface {
+	Acts(ctx context.Context, q ActQuery) ([]RecordedAct, error)
+}
