@@ -55,7 +55,7 @@ func (p *Proofs) Check(proof, token, thumbprint, method, htu string) error {
 		return errors.New("the proof is signed by another key than the token is bound to")
 	}
 	// Noted last, so that a proof which is refused for another reason does not use its id up.
-	switch p.seen.add(got.Thumbprint+" "+got.ID, p.now()) {
+	switch p.seen.add(got.Thumbprint+" "+got.ID, p.now().Add(2*proofFreshness), p.now()) {
 	case replayNew:
 		return nil
 	case replayFull:

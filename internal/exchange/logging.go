@@ -253,7 +253,7 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 		}
 		at := time.UnixMicro(e.At).UTC()
 		if e.Role == RoleProvider && at.After(since) {
-			s.replay.add(e.RequestID, s.now())
+			s.replay.add(e.RequestID, takenUntil(time.Unix(e.Created, 0)), s.now())
 		}
 		key := e.Role + e.RequestID
 		n, ok := open[key]
@@ -275,7 +275,7 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 		return err
 	}
 	for _, id := range ids {
-		s.replay.add(id, s.now())
+		s.replay.add(id, s.now().Add(2*freshness), s.now())
 	}
 	if len(rows) > 0 {
 		if err := s.opt.Store.Record(ctx, rows); err != nil {

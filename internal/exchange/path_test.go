@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"math/rand/v2"
 	"net/url"
 	"strconv"
 	"strings"
@@ -164,9 +165,49 @@ func TestReplaySet(t *testing.T) {
 		after int // seconds since start
 		want  replayVerdict
 	}{{"a", 0, replayNew}, {"a", 1, replaySeen}, {"b", 500, replayNew}, {"b", 1100, replaySeen}, {"c", 1100, replayNew}, {"b", 1100, replaySeen}, {"d", 5000, replayNew}, {"e", 5000, replayNew}, {"f", 5000, replayNew}, {"g", 5000, replayFull}} {
-		if got := r.add(step.id, start.Add(secs(step.after))); got != step.want {
+		if got := r.add(step.id, start.Add(secs(step.after)+2*freshness), start.Add(secs(step.after))); got != step.want {
 			t.Errorf("step %d: add(%q) at %d s = %v; want %v", i, step.id, step.after, got, step.want)
 		}
+	}
+}
+
+// Whatever the clock of the sender: while a request would be taken its id is known, and soon after that it is forgotten.
+func TestReplaySetForgetsWhenARequestIsTooOld(t *testing.T) {
+	r := newReplaySet(2*freshness, 1_000_000)
+	type sent struct {
+		id    string
+		until time.Time
+	}
+	var all []sent
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for i := range 20_000 {
+		now := vectorTime.Add(time.Duration(i) * 200 * time.Millisecond)
+		created := now.Add(time.Duration(rnd.Int64N(int64(2*freshness))) - freshness)
+		m := sent{strconv.Itoa(i), created.Add(freshness)}
+		if got := r.add(m.id, m.until, now); got != replayNew {
+			t.Fatalf("id %s = %v", m.id, got)
+		}
+		all = append(all, m)
+		for range 3 {
+			old := all[rnd.IntN(len(all))]
+			if got := r.add(old.id, now, now); now.Before(old.until) && got != replaySeen {
+				t.Fatalf("a repeat %v before its end passes", old.until.Sub(now))
+			} else if got == replayNew {
+				all = append(all, sent{old.id, now})
+			}
+		}
+	}
+	if limit := int((2*freshness + r.span) / (200 * time.Millisecond) * 4); r.n > limit {
+		t.Errorf("%d ids are remembered, want at most %d", r.n, limit)
+	}
+	// At a steady pace and with right clocks, what is kept is what came in the last seven and a half minutes.
+	r = newReplaySet(2*freshness, 1_000_000)
+	for i := range 10_000 {
+		now := vectorTime.Add(time.Duration(i) * 200 * time.Millisecond)
+		r.add(strconv.Itoa(i), now.Add(freshness), now)
+	}
+	if limit := int((freshness + r.span) / (200 * time.Millisecond)); r.n > limit {
+		t.Errorf("%d ids are remembered at a steady pace, want at most %d", r.n, limit)
 	}
 }
 
@@ -176,19 +217,19 @@ func TestReplaySetMany(t *testing.T) {
 	r := newReplaySet(2*freshness, n)
 	at := func(i int) time.Time { return vectorTime.Add(2 * freshness * time.Duration(i) / n) }
 	for i := range n {
-		if got := r.add(strconv.Itoa(i), at(i)); got != replayNew {
+		if got := r.add(strconv.Itoa(i), at(i).Add(2*freshness), at(i)); got != replayNew {
 			t.Fatalf("id %d = %v", i, got)
 		}
 	}
 	for i := range n {
-		if got := r.add(strconv.Itoa(i), at(n)); got != replaySeen {
+		if got := r.add(strconv.Itoa(i), at(n), at(n)); got != replaySeen {
 			t.Fatalf("id %d again = %v", i, got)
 		}
 	}
-	if got := r.add("one more", at(n)); got != replayFull {
+	if got := r.add("one more", at(n), at(n)); got != replayFull {
 		t.Errorf("beyond the limit = %v", got)
 	}
-	if got := r.add("0", at(3*n)); got != replayNew || r.n != 1 {
+	if got := r.add("0", at(3*n), at(3*n)); got != replayNew || r.n != 1 {
 		t.Errorf("long after: %v with %d ids", got, r.n)
 	}
 	var zero hashSet

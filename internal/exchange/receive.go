@@ -71,7 +71,7 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	if f := x.room(); f != nil { // before the request id is taken, so that it may be repeated
 		return nil, f
 	}
-	switch s.replay.add(x.msg.RequestID, s.now()) {
+	switch s.replay.add(x.msg.RequestID, takenUntil(sig.created), s.now()) {
 	case replayNew:
 	case replaySeen:
 		return nil, x.fault(atProvider, "replayed_message", nil)

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// maxReplay bounds the replay set: twelve and a half minutes at 3,000 requests a second are 2.3 million ids.
+// maxReplay bounds the replay set: seven and a half minutes at 3,000 requests a second are 1.4 million ids.
 const maxReplay = 2_500_000
 
-// replayGenerations is how many parts the memory has; one of them is being filled.
+// replayGenerations is how many parts the memory has. Ids of requests whose clock is right go into one in the middle.
 const replayGenerations = 5
 
-// replaySet remembers request ids for a while. It keeps generations and drops the oldest whole, so that forgetting costs
-// nothing per id.
+// replaySet remembers request ids for as long as their requests would be taken. It keeps generations by the time at which
+// that ends and drops each whole, so that forgetting costs nothing per id.
 //
 // Of an id only a hash of 64 bits is kept, under a seed nobody outside knows: 11 to 21 bytes instead of a hundred, and
 // nothing the garbage collector must follow. Two ids with one hash make it refuse the second wrongly, which happens once in
@@ -24,13 +24,17 @@ type replaySet struct {
 	span   time.Duration // of one generation
 	max, n int
 	turned time.Time
-	gens   [replayGenerations]hashSet // the first is being filled
+	gens   [replayGenerations]hashSet // the first is dropped next
 }
 
-// newReplaySet remembers an id for keep at least, and for a quarter more at most.
+// newReplaySet remembers ids of requests that are taken for up to keep from now: for as long at least, and for a quarter
+// of keep more at most.
 func newReplaySet(keep time.Duration, limit int) *replaySet { //nolint:unparam // tests remember for less
 	return &replaySet{seed: maphash.MakeSeed(), span: keep / (replayGenerations - 1), max: limit}
 }
+
+// takenUntil is when a request of a time is too old to be taken.
+func takenUntil(created time.Time) time.Time { return created.Add(freshness + time.Second) }
 
 type replayVerdict int
 
@@ -40,9 +44,9 @@ const (
 	replayFull
 )
 
-// add notes an id. When the set is full it says so and notes nothing: the caller refuses, for without memory it
-// could not tell a repeat.
-func (r *replaySet) add(id string, now time.Time) replayVerdict {
+// add notes the id of a request that would be taken until the given time. When the set is full it says so and notes nothing:
+// the caller refuses, for without memory it could not tell a repeat.
+func (r *replaySet) add(id string, until, now time.Time) replayVerdict {
 	h := maphash.String(r.seed, id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,12 +59,14 @@ func (r *replaySet) add(id string, now time.Time) replayVerdict {
 	if r.n >= r.max {
 		return replayFull
 	}
-	r.gens[0].add(h)
+	ahead := int(until.Sub(r.turned) / r.span)
+	r.gens[min(max(ahead, 0), replayGenerations-1)].add(h)
 	r.n++
 	return replayNew
 }
 
-// turn begins as many generations as have passed since the last. The caller holds mu.
+// turn drops the generations whose time is over: the first holds what ends before one span after turned. The caller holds
+// mu.
 func (r *replaySet) turn(now time.Time) {
 	passed := now.Sub(r.turned)
 	if passed < r.span {
@@ -72,9 +78,9 @@ func (r *replaySet) turn(now time.Time) {
 		return
 	}
 	for ; passed >= r.span; passed -= r.span {
-		r.n -= r.gens[replayGenerations-1].n
-		copy(r.gens[1:], r.gens[:replayGenerations-1])
-		r.gens[0] = hashSet{}
+		r.n -= r.gens[0].n
+		copy(r.gens[:], r.gens[1:])
+		r.gens[replayGenerations-1] = hashSet{}
 		r.turned = r.turned.Add(r.span)
 	}
 }
