@@ -45,8 +45,8 @@ import (
 )
 
 // CollectorPercent is how much a node lets its heap grow before it collects (GOGC). What a node holds for long is small
-// beside what passes through it: half as many collections cost it a few megabytes.
-const CollectorPercent = 200
+// beside what passes through it: fewer collections cost it a few megabytes.
+const CollectorPercent = 150
 
 // Node is one running node. Its fields are set in the order of the module table and not changed afterwards.
 type Node struct {
@@ -377,16 +377,21 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// settle gives back to the system what starting needed and serving does not: migrations, compiled bundles, a register
-// that was filled. On a machine that holds many nodes this is half of their memory.
+// settle does [Settle] when a node has been up for a second.
 func settle(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case <-time.After(time.Second):
-		debug.FreeOSMemory()
-		releaseProgram()
+		Settle()
 	}
 	return nil
+}
+
+// Settle gives back to the system what starting needed and serving does not: migrations, compiled bundles, a register
+// that was filled. On a machine that holds many nodes this is half of their memory.
+func Settle() {
+	debug.FreeOSMemory()
+	releaseProgram()
 }
 
 // limiter bounds what one client may ask of a node in production: 50 requests a second, 500 at once. A person never

@@ -144,6 +144,7 @@ func startNode(ctx context.Context, c *partConfig, settings pki.Settings, log *s
 		}
 		return err
 	}
+	app.Settle() // as a node does when it is up
 	closeServer := p.close
 	p.close = func() error {
 		err := closeServer()
