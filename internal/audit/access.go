@@ -124,7 +124,7 @@ func (a Access) record() ([]byte, error) {
 	if fields == nil {
 		fields = []string{}
 	}
-	b, err := appendCanonical(nil, map[string]any{
+	b, err := canonical(map[string]any{
 		"v": recordVersion, "subject": a.SubjectID, "at": a.At.UTC().Format(timeFormat), "agency": a.Agency, "agencyName": a.AgencyName,
 		"subsystem": a.Subsystem, "register": a.Register, "activity": a.Activity, "purpose": a.Purpose, "text": a.Text,
 		"basis": a.LegalBasis, "dossier": a.Dossier, "fields": fields, "kind": string(a.Kind), "exchangeId": a.ExchangeID,

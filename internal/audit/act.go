@@ -87,7 +87,7 @@ func newAct(p actPayload) (*actRecord, error) {
 	for k, v := range p.Data {
 		data[i18n.NFC(k)] = i18n.NFC(v)
 	}
-	record, err := appendCanonical(nil, map[string]any{
+	record, err := canonical(map[string]any{
 		"v": "truc-act-1", "id": p.ID, "at": p.At.UTC().Format(timeFormat), "actor": p.Actor, "action": p.Action, "object": p.Object, "data": data,
 	})
 	if err != nil {

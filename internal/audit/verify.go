@@ -191,7 +191,7 @@ func parseRecords(b []byte) (records [][]byte, accesses []Access, err error) {
 	}
 	texts := make([]string, len(raw))
 	for i, m := range raw {
-		record, err := appendCanonical(nil, m)
+		record, err := canonical(m)
 		if err != nil {
 			return nil, nil, err
 		}
