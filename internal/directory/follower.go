@@ -378,6 +378,11 @@ func (f *Follower) RenewIfDue(ctx context.Context, certPEM []byte, node string, 
 	if f.opt.Now().Before(certs[0].NotBefore.Add(life * 2 / 3)) {
 		return nil, nil
 	}
+	return f.renew(ctx, node, k)
+}
+
+// renew asks the center for a certificate for these keys and keeps the document that comes with it.
+func (f *Follower) renew(ctx context.Context, node string, k Keys) (certPEM []byte, err error) {
 	req, err := NewRenewal(f.instance(), node, k, f.opt.Now())
 	if err != nil {
 		return nil, err

@@ -158,16 +158,7 @@ func (f *Follower) RenewWith(ctx context.Context, node string, signing, nextTLS 
 	if err := f.mayChangeKeys(); err != nil {
 		return nil, err
 	}
-	k := Keys{TLS: nextTLS, Signing: signing}
-	req, err := NewRenewal(f.instance(), node, k, f.opt.Now())
-	if err != nil {
-		return nil, err
-	}
-	reply, err := f.opt.Center.Renew(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	return f.take(reply, node, k)
+	return f.renew(ctx, node, Keys{TLS: nextTLS, Signing: signing})
 }
 
 // UseKey makes the follower sign its signs of life with another key.
