@@ -62,6 +62,16 @@ func servicesCommand(ctx context.Context, s streams, args []string) error {
 	return act(ctx, s, fs, nodeclient.Flags(fs, s.getenv), args[1:])
 }
 
+// wordsAndNode returns the words of [words] and the node they are for.
+func wordsAndNode(s streams, fs *flag.FlagSet, node *nodeclient.Options, args []string, n int) ([]string, *nodeclient.Client, error) {
+	w, err := words(s, fs, args, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := node.Client()
+	return w, c, err
+}
+
 // words parses flags that stand before, between or behind the words, and returns the words, of which there must be n.
 func words(s streams, fs *flag.FlagSet, args []string, n int) ([]string, error) {
 	var out []string
@@ -122,11 +132,7 @@ func servicesPublish(ctx context.Context, s streams, fs *flag.FlagSet, node *nod
 	plain := fs.Bool("plain-http", false, "allow http, inside the own network")
 	public := fs.Bool("public", false, "show the service in the catalogue open to all")
 	personal := fs.Bool("personal", false, "the service gives personal data: a call must state its purpose")
-	w, err := words(s, fs, args, 1)
-	if err != nil {
-		return err
-	}
-	c, err := node.Client()
+	w, c, err := wordsAndNode(s, fs, node, args, 1)
 	if err != nil {
 		return err
 	}
@@ -161,11 +167,7 @@ func servicesPublish(ctx context.Context, s streams, fs *flag.FlagSet, node *nod
 
 func servicesRefresh(ctx context.Context, s streams, fs *flag.FlagSet, node *nodeclient.Options, args []string) error {
 	yes := fs.Bool("yes", false, "do not ask")
-	w, err := words(s, fs, args, 2)
-	if err != nil {
-		return err
-	}
-	c, err := node.Client()
+	w, c, err := wordsAndNode(s, fs, node, args, 2)
 	if err != nil {
 		return err
 	}
@@ -238,11 +240,7 @@ func servicesSwitch(ctx context.Context, s streams, fs *flag.FlagSet, node *node
 }
 
 func servicesTest(ctx context.Context, s streams, fs *flag.FlagSet, node *nodeclient.Options, args []string) error {
-	w, err := words(s, fs, args, 1)
-	if err != nil {
-		return err
-	}
-	c, err := node.Client()
+	w, c, err := wordsAndNode(s, fs, node, args, 1)
 	if err != nil {
 		return err
 	}

@@ -14,11 +14,7 @@ import (
 const publicationsPath = "/api/exchange/publications"
 
 func servicesDelete(ctx context.Context, s streams, fs *flag.FlagSet, node *nodeclient.Options, args []string) error {
-	w, err := words(s, fs, args, 1)
-	if err != nil {
-		return err
-	}
-	c, err := node.Client()
+	w, c, err := wordsAndNode(s, fs, node, args, 1)
 	if err != nil {
 		return err
 	}
@@ -37,11 +33,7 @@ func servicesRights(ctx context.Context, s streams, fs *flag.FlagSet, node *node
 	path := fs.String("path", "**", "path of the endpoint; ** is the whole service")
 	activities := fs.String("activities", "", "purposes for which it may call, separated by commas; empty is all")
 	basis := fs.String("basis", "", "legal basis")
-	w, err := words(s, fs, args, 1)
-	if err != nil {
-		return err
-	}
-	c, err := node.Client()
+	w, c, err := wordsAndNode(s, fs, node, args, 1)
 	if err != nil {
 		return err
 	}
@@ -94,11 +86,7 @@ func servicesSet(ctx context.Context, s streams, fs *flag.FlagSet, node *nodecli
 	} {
 		flags[flagName] = fs.Bool(flagName, false, about)
 	}
-	w, err := words(s, fs, args, 1)
-	if err != nil {
-		return err
-	}
-	c, err := node.Client()
+	w, c, err := wordsAndNode(s, fs, node, args, 1)
 	if err != nil {
 		return err
 	}
