@@ -70,6 +70,8 @@ func page(r *http.Request, key string) ui.Page {
 		{Key: "exchange.log.title", URL: "/exchange/admin/log"},
 		{Key: "exchange.agreements.title", URL: "/exchange/admin/agreements"},
 		{Key: "exchange.services.title", URL: "/exchange/admin/services"},
+		{Key: "exchange.access.title", URL: rulesPath},
+		{Key: "exchange.access.groups", URL: groupsPath},
 		{Key: "exchange.publish.title", URL: publishedPath},
 		{Key: "exchange.keys.title", URL: "/exchange/admin/keys"},
 		{Key: "exchange.operators.title", URL: "/exchange/admin/operators"},
