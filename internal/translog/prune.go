@@ -38,6 +38,10 @@ func (l *Log) Prune(limit int64, policy string) (minimum int64, err error) {
 	}
 	l.tidyMu.Lock()
 	defer l.tidyMu.Unlock()
+	signed, err := l.signUpTo(limit)
+	if err != nil {
+		return 0, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(); err != nil {
@@ -45,7 +49,7 @@ func (l *Log) Prune(limit int64, policy string) (minimum int64, err error) {
 	}
 	minimum = l.pruned
 	for _, s := range l.segments[:len(l.segments)-1] {
-		if s.end > limit {
+		if s.end > min(limit, signed) {
 			break
 		}
 		minimum = s.end
@@ -66,6 +70,19 @@ func (l *Log) Prune(limit int64, policy string) (minimum int64, err error) {
 	}
 	l.pruned, l.pruneNote = minimum, msg
 	return minimum, l.finishPrune()
+}
+
+// signUpTo returns the size of the signed tree, and signs a larger one first when it ends below limit. Open believes the
+// stored hashes of entries that are gone only below a signed size, so nothing beyond it may be pruned.
+func (l *Log) signUpTo(limit int64) (int64, error) {
+	l.checkpointMu.Lock()
+	defer l.checkpointMu.Unlock()
+	if l.signedSize < limit {
+		if _, err := l.checkpointLocked(); err != nil {
+			return 0, err
+		}
+	}
+	return l.signedSize, nil
 }
 
 // finishPrune removes what the statement says is gone.

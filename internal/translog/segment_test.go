@@ -353,6 +353,23 @@ func TestPruneStatementIsChecked(t *testing.T) {
 	}
 }
 
+// TestPruneSignsFirst opens the copy of a log that was pruned before anybody asked it for a checkpoint, as after a crash.
+func TestPruneSignsFirst(t *testing.T) {
+	opt := smallSegments(t)
+	l := mustOpen(t, opt)
+	fill(t, l, 60)
+	s := l.Segments()
+	if minimum, err := l.Prune(s[len(s)-1].First, "keep the last segment"); err != nil || minimum != s[len(s)-1].First {
+		t.Fatalf("Prune = %d, %v; want %d", minimum, err, s[len(s)-1].First)
+	}
+	crashed := opt
+	crashed.Dir = t.TempDir()
+	if err := os.CopyFS(crashed.Dir, os.DirFS(opt.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	checkEntries(t, mustOpen(t, crashed), 60)
+}
+
 func TestReader(t *testing.T) {
 	opt := smallSegments(t)
 	l := mustOpen(t, opt)
