@@ -7,15 +7,28 @@ import (
 	"strconv"
 )
 
-// canvas collects the drawing of pages in the operators of ISO 32000-1. Lengths are in mm from the top left corner; gray
-// is 0 for black and 1 for white.
+// canvas collects the drawing of pages in the operators of ISO 32000-1. Lengths are in mm from the top left corner.
 type canvas struct {
+	w, h  float64 // of every page
 	pages []*bytes.Buffer
 	fonts []*usedFont
 	by    map[string]*usedFont
 
 	// What the page has set already, so that it is not said again with each word. Empty is unknown.
 	fill, stroke, pen, font string
+}
+
+// Ink is a colour, its parts from 0 to 1. The zero Ink is black.
+type Ink struct{ R, G, B float64 }
+
+func gray(v float64) Ink { return Ink{v, v, v} }
+
+// op is the operator that sets the colour: gray or rgb, for strokes in capitals.
+func (k Ink) op(gray, rgb string) string {
+	if k.R == k.G && k.G == k.B {
+		return num(k.R) + " " + gray
+	}
+	return num(k.R) + " " + num(k.G) + " " + num(k.B) + " " + rgb
 }
 
 // usedFont is a face in one document and the glyphs of it that were drawn.
@@ -43,39 +56,56 @@ func (c *canvas) set(known *string, op string) {
 	}
 }
 
-func (c *canvas) line(x1, y1, x2, y2, width, gray float64) {
-	c.set(&c.stroke, num(gray)+" G")
+func (c *canvas) line(x1, y1, x2, y2, width float64, ink Ink) {
+	c.set(&c.stroke, ink.op("G", "RG"))
 	c.set(&c.pen, pt(width)+" w")
-	c.say("%s %s m %s %s l S\n", pt(x1), up(y1), pt(x2), up(y2))
+	c.say("%s %s m %s %s l S\n", pt(x1), c.up(y1), pt(x2), c.up(y2))
 }
 
-func (c *canvas) fillRect(x, y, w, h, gray float64) {
-	c.set(&c.fill, num(gray)+" g")
-	c.say("%s %s %s %s re f\n", pt(x), up(y), pt(w), pt(-h))
+func (c *canvas) fillRect(x, y, w, h float64, ink Ink) {
+	c.set(&c.fill, ink.op("g", "rg"))
+	c.say("%s %s %s %s re f\n", pt(x), c.up(y), pt(w), pt(-h))
 }
 
-func (c *canvas) frame(x, y, w, h, width, gray float64) {
-	c.set(&c.stroke, num(gray)+" G")
+func (c *canvas) frame(x, y, w, h, width float64, ink Ink) {
+	c.set(&c.stroke, ink.op("G", "RG"))
 	c.set(&c.pen, pt(width)+" w")
-	c.say("%s %s %s %s re S\n", pt(x), up(y), pt(w), pt(-h))
+	c.say("%s %s %s %s re S\n", pt(x), c.up(y), pt(w), pt(-h))
 }
 
 // text writes clean text with its baseline at y; size is in points.
-func (c *canvas) text(style string, f *typeface, size, x, y float64, s string, gray float64) {
-	c.set(&c.fill, num(gray)+" g")
+func (c *canvas) text(style string, f *typeface, size, x, y float64, s string, ink Ink) {
+	c.set(&c.fill, ink.op("g", "rg"))
 	name := c.use(style, f)
 	c.say("BT\n")
 	c.set(&c.font, "/"+name+" "+num(size)+" Tf")
-	c.say("%s %s Td <%s> Tj ET\n", pt(x), up(y), c.hex(style, s))
+	c.say("%s %s Td <%s> Tj ET\n", pt(x), c.up(y), c.hex(style, s))
+}
+
+// spread writes words that each end with a space, and moves on by extra thousandths of the size after each but the last.
+// One string, and spaces in it, keep the text searchable.
+func (c *canvas) spread(style string, f *typeface, size, x, y float64, words []string, extra float64, ink Ink) {
+	c.set(&c.fill, ink.op("g", "rg"))
+	name := c.use(style, f)
+	c.say("BT\n")
+	c.set(&c.font, "/"+name+" "+num(size)+" Tf")
+	c.say("%s %s Td [", pt(x), c.up(y))
+	for i, w := range words {
+		if i > 0 {
+			c.say(" %s ", num(-extra))
+		}
+		c.say("<%s>", c.hex(style, w))
+	}
+	c.say("] TJ ET\n")
 }
 
 // turned writes text that is turned by an angle in degrees about a point, to the left as y grows upwards.
-func (c *canvas) turned(style string, f *typeface, size, degrees, cx, cy, x, y float64, s string, gray float64) {
+func (c *canvas) turned(style string, f *typeface, size, degrees, cx, cy, x, y float64, s string, ink Ink) {
 	sin, cos := math.Sincos(degrees * math.Pi / 180)
-	px, py := cx/mmPerPoint, (pageHeight-cy)/mmPerPoint
+	px, py := cx/mmPerPoint, (c.h-cy)/mmPerPoint
 	name := c.use(style, f)
 	c.say("q %.5f %.5f %.5f %.5f %.5f %.5f cm\n", cos, sin, -sin, cos, px-cos*px+sin*py, py-sin*px-cos*py)
-	c.say("%s g BT /%s %s Tf %s %s Td <%s> Tj ET Q\n", num(gray), name, num(size), pt(x), up(y), c.hex(style, s))
+	c.say("%s BT /%s %s Tf %s %s Td <%s> Tj ET Q\n", ink.op("g", "rg"), name, num(size), pt(x), c.up(y), c.hex(style, s))
 	c.forget()
 }
 
@@ -106,9 +136,11 @@ func (c *canvas) hex(style, s string) []byte {
 	return out
 }
 
-// pt writes a length in points, up a height above the foot of the page.
+// pt writes a length in points.
 func pt(mm float64) string { return num(mm / mmPerPoint) }
-func up(y float64) string  { return pt(pageHeight - y) }
+
+// up writes the height above the foot of the page.
+func (c *canvas) up(y float64) string { return pt(c.h - y) }
 
 // num writes a number with at most two decimals, and no zeros that say nothing.
 func num(v float64) string {

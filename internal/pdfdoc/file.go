@@ -73,7 +73,7 @@ func (c *canvas) output(opt Options) ([]byte, error) {
 		}
 	}
 	f.object(pages, "<</Type /Pages /Kids [%s] /Count %d /MediaBox [0 0 %s %s] /Resources <</Font <<%s>>>>>>",
-		strings.TrimSpace(kids.String()), len(c.pages), pt(pageWidth), pt(pageHeight), fonts.String())
+		strings.TrimSpace(kids.String()), len(c.pages), pt(c.w), pt(c.h), fonts.String())
 	lang := opt.Lang
 	if lang == "" {
 		lang = "vi"

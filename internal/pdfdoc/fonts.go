@@ -2,6 +2,7 @@ package pdfdoc
 
 import (
 	_ "embed"
+	"strings"
 	"unicode"
 )
 
@@ -42,6 +43,14 @@ func face(style string) []byte {
 type style struct {
 	bold, italic, underline, muted bool
 	size                           float64 // points
+	ink                            Ink
+}
+
+func (s style) color() Ink {
+	if s.muted {
+		return gray(0.35)
+	}
+	return s.ink
 }
 
 func (s style) face() string {
@@ -97,17 +106,28 @@ func (t *typesetter) width(s style, text string) float64 {
 
 // draw writes clean text with its baseline at y.
 func (t *typesetter) draw(s style, x, y float64, text string) {
-	gray := 0.0
-	if s.muted {
-		gray = 0.35
-	}
-	t.canvas.text(s.face(), t.faces[s.face()], s.size, x, y, text, gray)
+	t.canvas.text(s.face(), t.faces[s.face()], s.size, x, y, text, s.color())
 	if s.underline {
 		under := y + s.mm()*0.27 // below the dots of ộ, ự and ạ
-		t.canvas.line(x, under, x+t.width(s, text), under, 0.25, 0)
+		t.canvas.line(x, under, x+t.width(s, text), under, 0.25, s.color())
+	}
+}
+
+// drawSpread writes clean text whose spaces are wider by share in mm.
+func (t *typesetter) drawSpread(s style, x, y float64, text string, share float64) {
+	t.canvas.spread(s.face(), t.faces[s.face()], s.size, x, y, strings.SplitAfter(text, " "), share/s.mm()*1000, s.color())
+	if s.underline {
+		under := y + s.mm()*0.27
+		t.canvas.line(x, under, x+t.width(s, text)+share*float64(strings.Count(text, " ")), under, 0.25, s.color())
 	}
 }
 
 // RegularFont returns the TrueType file of the upright regular face, for whoever draws text on a page besides this
 // package, such as visible signatures. The bytes are shared: do not change them.
 func RegularFont() []byte { return face("") }
+
+// ItalicFont returns the TrueType file of the italic face, on the same terms as [RegularFont].
+func ItalicFont() []byte { return face("I") }
+
+// BoldFont returns the TrueType file of the bold face, on the same terms as [RegularFont].
+func BoldFont() []byte { return face("B") }

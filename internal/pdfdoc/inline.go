@@ -139,6 +139,14 @@ func (l line) draw(ts *typesetter, x, y, width float64, al align, indent float64
 		x += width - indent - l.width
 	}
 	base := y + (l.height-(ascent+descent)*l.size)/2 + ascent*l.size
+	l.pieces(func(s style, text string) {
+		ts.draw(s, x, base, text)
+		x += ts.width(s, text)
+	})
+}
+
+// pieces calls do for the pieces of one style, from left to right, each with the spaces in it and before it.
+func (l line) pieces(do func(s style, text string)) {
 	for i := 0; i < len(l.atoms); {
 		s := l.atoms[i].style
 		var b strings.Builder
@@ -148,8 +156,28 @@ func (l line) draw(ts *typesetter, x, y, width float64, al align, indent float64
 			}
 			b.WriteString(l.atoms[i].text)
 		}
-		text := b.String()
-		ts.draw(s, x, base, text)
-		x += ts.width(s, text)
+		do(s, b.String())
 	}
+}
+
+// text is what the line says.
+func (l line) text() string {
+	var b strings.Builder
+	l.pieces(func(_ style, text string) { b.WriteString(text) })
+	return b.String()
+}
+
+// justify draws the line wider by room, which its spaces share.
+func (l line) justify(ts *typesetter, x, y, room float64) {
+	spaces := strings.Count(l.text(), " ")
+	if spaces == 0 {
+		l.draw(ts, x, y, 0, left, 0)
+		return
+	}
+	share := room / float64(spaces)
+	base := y + (l.height-(ascent+descent)*l.size)/2 + ascent*l.size
+	l.pieces(func(s style, text string) {
+		ts.drawSpread(s, x, base, text, share)
+		x += ts.width(s, text) + share*float64(strings.Count(text, " "))
+	})
 }

@@ -375,7 +375,7 @@ func (l *layout) rule(n *html.Node, ctx context) ([]unit, error) {
 		above = 1.2
 	}
 	return []unit{{h: above * 2, draw: func(p *press, x, y float64) {
-		p.ts.canvas.line(x+dx, y+above, x+dx+w, y+above, 0.25, 0)
+		p.ts.canvas.line(x+dx, y+above, x+dx+w, y+above, 0.25, Ink{})
 	}}}, nil
 }
 
@@ -395,7 +395,7 @@ func (l *layout) qr(n *html.Node, ctx context) ([]unit, error) {
 	dx := ctx.offset(size)
 	module := size / float64(code.Size+2*quiet)
 	return []unit{{h: size, draw: func(p *press, x, y float64) {
-		p.ts.canvas.fillRect(x+dx, y, size, size, 1) // no watermark shines through
+		p.ts.canvas.fillRect(x+dx, y, size, size, gray(1)) // no watermark shines through
 		x, y = x+dx+quiet*module, y+quiet*module
 		for row := range code.Size {
 			for col := 0; col < code.Size; col++ {
@@ -404,7 +404,7 @@ func (l *layout) qr(n *html.Node, ctx context) ([]unit, error) {
 					col++
 				}
 				if col > from { // rows overlap by a hair, or viewers show white seams between them
-					p.ts.canvas.fillRect(x+float64(from)*module, y+float64(row)*module, float64(col-from)*module, module+0.02, 0)
+					p.ts.canvas.fillRect(x+float64(from)*module, y+float64(row)*module, float64(col-from)*module, module+0.02, Ink{})
 				}
 			}
 		}

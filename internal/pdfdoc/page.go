@@ -142,7 +142,7 @@ func (p *press) newPage() error {
 func (p *press) watermark(text string) {
 	s := style{size: 60, bold: true}
 	x := (pageWidth - p.ts.width(s, text)) / 2
-	p.ts.canvas.turned(s.face(), p.ts.faces[s.face()], s.size, 52, pageWidth/2, pageHeight/2, x, pageHeight/2+s.mm()*0.35, text, 0.933)
+	p.ts.canvas.turned(s.face(), p.ts.faces[s.face()], s.size, 52, pageWidth/2, pageHeight/2, x, pageHeight/2+s.mm()*0.35, text, gray(0.933))
 }
 
 // box records a place.

@@ -71,7 +71,7 @@ func Render(text []byte, opt Options) (doc Document, err error) {
 	if err != nil {
 		return Document{}, errs.E(errs.Invalid, "pdfdoc.bad_text", err)
 	}
-	c := &canvas{}
+	c := &canvas{w: pageWidth, h: pageHeight}
 	ts, err := newTypesetter(c)
 	if err != nil {
 		return Document{}, err

@@ -56,9 +56,9 @@ func (r row) frame(p *press, x, y, w, h float64) {
 		return
 	}
 	if r.shade {
-		p.ts.canvas.fillRect(x, y, w, h, 0.94)
+		p.ts.canvas.fillRect(x, y, w, h, gray(0.94))
 	}
-	p.ts.canvas.frame(x, y, w, h, 0.2, 0.24)
+	p.ts.canvas.frame(x, y, w, h, 0.2, gray(0.24))
 }
 
 // split parts the row where the lines of its cells pass avail.
