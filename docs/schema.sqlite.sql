@@ -534,6 +534,34 @@ CREATE TABLE oversight_offer (
 	PRIMARY KEY (agency, procedure_code)
 	);
 
+CREATE TABLE receipt_batch (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	size BIGINT NOT NULL,
+	token BLOB NOT NULL, -- RFC 3161
+	roots TEXT NOT NULL,
+	at BIGINT NOT NULL
+	);
+
+CREATE TABLE receipt_issued (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	doc_id TEXT NOT NULL,
+	event TEXT NOT NULL,
+	document_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	sha256 TEXT NOT NULL,
+	sender TEXT NOT NULL,
+	receiver TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	journal TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	jws TEXT NOT NULL,
+	directory BIGINT NOT NULL,
+	batch BIGINT NOT NULL DEFAULT 0, -- 0: the time-stamp is pending
+	place BIGINT NOT NULL DEFAULT 0  -- in the tree of the batch
+	);
+CREATE INDEX receipt_issued_batch ON receipt_issued (batch, place, id);
+CREATE UNIQUE INDEX receipt_issued_once ON receipt_issued (doc_id, event);
+
 CREATE TABLE registers_alias (
 	register   TEXT NOT NULL,
 	name       TEXT NOT NULL,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"truc/internal/audit"
+	"truc/internal/documents/receipt"
 	"truc/internal/errs"
 	"truc/internal/i18n"
 	"truc/internal/pki"
@@ -18,13 +19,15 @@ import (
 	"truc/lang"
 )
 
-// verify checks a file offline. What it is shows in its first bytes: a receipt, an evidence package or a PDF.
+// verify checks a file offline. What it is shows in its first bytes: a receipt for a hand-over of a document or
+// for a reading of personal data, an evidence package or a PDF.
 func verify(_ context.Context, s streams, args []string) error {
 	fs := flag.NewFlagSet("verify", flag.ContinueOnError)
 	fs.SetOutput(s.err)
 	language := fs.String("lang", "vi", "language of the answer: vi or en")
 	roots := fs.String("roots", "", "PEM file of authorities to trust, for signed PDF files and for the time-stamps of evidence packages")
 	anchor := fs.String("anchor", "", "key id of the network's directory key, for evidence packages")
+	document := fs.String("document", "", "edXML file that a receipt for a hand-over must be about")
 	var keys stringList
 	fs.Var(&keys, "key", "verifier key of the log to trust, for receipts; may be repeated")
 	files, rest := []string{}, args
@@ -38,7 +41,7 @@ func verify(_ context.Context, s streams, args []string) error {
 		}
 	}
 	if len(files) != 1 {
-		fmt.Fprintln(s.err, "usage: truc verify FILE [-key VKEY] [-roots CA.pem] [-anchor KEYID] [-lang vi|en]")
+		fmt.Fprintln(s.err, "usage: truc verify FILE [-key VKEY] [-roots CA.pem] [-anchor KEYID] [-document FILE.edxml] [-lang vi|en]")
 		return errUsage
 	}
 	cat, err := i18n.Load(lang.FS)
@@ -51,6 +54,8 @@ func verify(_ context.Context, s streams, args []string) error {
 	}
 	v := verifier{streams: s, cat: cat, lang: *language}
 	switch {
+	case receipt.IsFile(content):
+		return v.handover(content, *anchor, *roots, *document)
 	case bytes.HasPrefix(content, []byte("%PDF-")):
 		return v.pdf(content, *roots)
 	case bytes.Contains(content, []byte("records.json")) && bytes.HasPrefix(content, []byte("PK")):
@@ -58,7 +63,7 @@ func verify(_ context.Context, s streams, args []string) error {
 	case bytes.HasPrefix(content, []byte("PK")):
 		return v.evidence(content, *anchor, *roots)
 	}
-	return errors.New("the file is neither a receipt, nor an evidence package, nor a PDF")
+	return errors.New("the file is neither a receipt of either kind, nor an evidence package, nor a PDF")
 }
 
 type stringList []string
