@@ -2,6 +2,9 @@ package pki
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -10,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"truc/internal/errs"
@@ -28,6 +32,7 @@ var (
 	oidUserID    = asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1} // where Vietnamese certificates carry the organisation's code
 	oidExtEKU    = asn1.ObjectIdentifier{2, 5, 29, 37}
 	oidTimeStamp = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
+	oidNoCheck   = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5} // id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1)
 )
 
 // DocumentSubject is whom a document certificate names.
@@ -60,10 +65,18 @@ const (
 	PersonUse DocumentUse = iota // chữ ký của người có thẩm quyền
 	SealUse                      // chữ ký số của cơ quan
 	TSAUse                       // dịch vụ cấp dấu thời gian
+	OCSPUse                      // answers about revocation on behalf of the authority (RFC 6960 §4.2.2.2)
 )
 
 // DocumentCA issues certificates for document signatures in development and demonstrations.
-type DocumentCA struct{ ca *CA }
+type DocumentCA struct {
+	ca *CA
+	// OCSPURL, CRLURL and IssuerURL stand in the certificates issued from now on, so that anybody can ask whether they
+	// were revoked and find the authority (RFC 5280 §4.2.1.13, §4.2.2.1). Empty ones are left out.
+	OCSPURL, CRLURL, IssuerURL string
+
+	book ledger
+}
 
 // LoadOrCreateDocumentCA is [LoadOrCreateCA] for document signatures. It refuses in [Production].
 func LoadOrCreateDocumentCA(dir, env string, subject DocumentSubject, now time.Time) (*DocumentCA, error) {
@@ -74,7 +87,8 @@ func LoadOrCreateDocumentCA(dir, env string, subject DocumentSubject, now time.T
 	if err != nil {
 		return nil, err
 	}
-	return &DocumentCA{ca: ca}, nil
+	d := &DocumentCA{ca: ca, book: ledger{dir: dir}}
+	return d, d.book.load()
 }
 
 // Cert returns the authority's certificate.
@@ -87,8 +101,8 @@ func (d *DocumentCA) Pool() *x509.CertPool { return d.ca.Pool() }
 // RFC 3161 §2.3 demands. Persons and seals get no extended purpose, since readers disagree on which they want.
 func (d *DocumentCA) Issue(pub crypto.PublicKey, use DocumentUse, s DocumentSubject, now time.Time, lifetime time.Duration) (cert *x509.Certificate, err error) {
 	defer errs.Wrap(&err, "issue document certificate")
-	if alg := AlgOf(pub); alg != P256 && alg != RSA2048 {
-		return nil, errs.E(errs.Invalid, "pki.key_alg_unknown", nil, "alg", string(alg))
+	if !documentKey(pub) {
+		return nil, errs.E(errs.Invalid, "pki.key_alg_unknown", nil, "alg", string(AlgOf(pub)))
 	}
 	if s.Name == "" || lifetime <= 0 {
 		return nil, errs.E(errs.Invalid, "pki.document_subject", fmt.Errorf("name %q, lifetime %v", s.Name, lifetime))
@@ -102,19 +116,49 @@ func (d *DocumentCA) Issue(pub crypto.PublicKey, use DocumentUse, s DocumentSubj
 		NotBefore: now.Add(-backdate), NotAfter: d.ca.notAfter(now, lifetime),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, BasicConstraintsValid: true,
 	}
-	if use == TSAUse {
+	for _, u := range []struct {
+		list *[]string
+		url  string
+	}{{&tmpl.OCSPServer, d.OCSPURL}, {&tmpl.CRLDistributionPoints, d.CRLURL}, {&tmpl.IssuingCertificateURL, d.IssuerURL}} {
+		if u.url != "" {
+			*u.list = []string{u.url}
+		}
+	}
+	switch use {
+	case TSAUse:
 		value, err := asn1.Marshal([]asn1.ObjectIdentifier{oidTimeStamp})
 		if err != nil {
 			return nil, err
 		}
 		// By hand, because the standard library writes the extension without the critical flag.
 		tmpl.ExtraExtensions = []pkix.Extension{{Id: oidExtEKU, Critical: true, Value: value}}
+	case OCSPUse:
+		tmpl.KeyUsage = x509.KeyUsageDigitalSignature
+		tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}
+		// Nobody is asked about the certificate of the one who answers; it is short-lived instead.
+		tmpl.ExtraExtensions = []pkix.Extension{{Id: oidNoCheck, Value: []byte{5, 0}}}
+	case PersonUse, SealUse:
 	}
-	return create(tmpl, d.ca.Cert, pub, d.ca.key)
+	if cert, err = create(tmpl, d.ca.Cert, pub, d.ca.key); err != nil {
+		return nil, err
+	}
+	return cert, d.book.noteIssued(cert.SerialNumber)
+}
+
+// documentKey reports whether a key may sign documents: RSA from 2048 bits, ECDSA on P-256 or P-384.
+func documentKey(pub crypto.PublicKey) bool {
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		return k.N.BitLen() >= 2048
+	case *ecdsa.PublicKey:
+		return k.Curve == elliptic.P256() || k.Curve == elliptic.P384()
+	}
+	return false
 }
 
 // LoadOrIssue keeps a P-256 key and its certificate in dir under name, so that a restart signs with the same
-// identity. A certificate with less than a tenth of its life left is replaced, keeping the key.
+// identity. A certificate that was revoked, has less than a tenth of its life left, or says another place to ask about
+// revocation, is replaced, keeping the key.
 func (d *DocumentCA) LoadOrIssue(dir, name string, use DocumentUse, s DocumentSubject, now time.Time, lifetime time.Duration) (key crypto.Signer, cert *x509.Certificate, err error) {
 	defer errs.Wrap(&err, "document identity %s", name)
 	key, err = LoadOrCreateKey(filepath.Join(dir, name+".key"), P256)
@@ -125,7 +169,7 @@ func (d *DocumentCA) LoadOrIssue(dir, name string, use DocumentUse, s DocumentSu
 	cert, err = loadCert(path)
 	switch {
 	case err == nil && d.usable(cert, key, now):
-		return key, cert, nil
+		return key, cert, d.book.noteIssued(cert.SerialNumber)
 	case err == nil:
 		if err := os.Remove(path); err != nil {
 			return nil, nil, err
@@ -145,5 +189,11 @@ func (d *DocumentCA) LoadOrIssue(dir, name string, use DocumentUse, s DocumentSu
 
 func (d *DocumentCA) usable(cert *x509.Certificate, key crypto.Signer, now time.Time) bool {
 	life := cert.NotAfter.Sub(cert.NotBefore)
+	if d.OCSPURL != "" && !slices.Contains(cert.OCSPServer, d.OCSPURL) {
+		return false
+	}
+	if _, gone := d.book.revocation(cert.SerialNumber); gone {
+		return false
+	}
 	return KeyID(cert.PublicKey) == KeyID(key.Public()) && cert.CheckSignatureFrom(d.ca.Cert) == nil && cert.NotAfter.Sub(now) > life/10
 }

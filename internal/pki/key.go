@@ -28,6 +28,7 @@ type Alg string
 const (
 	Ed25519 Alg = "ed25519"
 	P256    Alg = "p256"
+	P384    Alg = "p384" // documents only
 	RSA2048 Alg = "rsa2048"
 )
 
@@ -39,6 +40,8 @@ func GenerateKey(alg Alg) (crypto.Signer, error) {
 		return key, err
 	case P256:
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case P384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case RSA2048:
 		return rsa.GenerateKey(rand.Reader, 2048)
 	}

@@ -25,6 +25,8 @@ type Identity struct {
 	Signer crypto.Signer
 	Cert   *x509.Certificate
 	Chain  []*x509.Certificate
+	// PSS makes an RSA key sign with RSASSA-PSS (RFC 8017 §8.1) instead of PKCS #1 v1.5. Some readers know only the latter.
+	PSS bool
 }
 
 // signatureAlg says how an identity's key signs: digest, AlgorithmIdentifier.
@@ -38,6 +40,9 @@ func (id Identity) signatureAlg() (crypto.Hash, asn1.ObjectIdentifier, error) {
 	}
 	switch k := id.Signer.Public().(type) {
 	case *rsa.PublicKey:
+		if k.N.BitLen() >= 2048 && id.PSS {
+			return crypto.SHA256, oidRSAPSS, nil
+		}
 		if k.N.BitLen() >= 2048 {
 			return crypto.SHA256, oidRSA, nil
 		}
@@ -73,7 +78,11 @@ func buildCMS(id Identity, c cmsContent) ([]byte, error) {
 	set := attributeSet(cbasn1.SET, attrs) // signed as SET OF, stored under [0]
 	h := hash.New()
 	h.Write(set)
-	sig, err := id.Signer.Sign(rand.Reader, h.Sum(nil), hash)
+	var how crypto.SignerOpts = hash
+	if sigOID.Equal(oidRSAPSS) {
+		how = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
+	}
+	sig, err := id.Signer.Sign(rand.Reader, h.Sum(nil), how)
 	if err != nil {
 		return nil, errs.E(errs.Unavailable, "sign.key_failed", err)
 	}
@@ -117,7 +126,11 @@ func buildCMS(id Identity, c cmsContent) ([]byte, error) {
 						})
 						addAlgorithm(b, oidOf(hash), false)
 						b.AddBytes(attributeSet(cbasn1.Tag(0).ContextSpecific().Constructed(), attrs))
-						addAlgorithm(b, sigOID, sigOID.Equal(oidRSA))
+						if sigOID.Equal(oidRSAPSS) {
+							addPSS(b, hash)
+						} else {
+							addAlgorithm(b, sigOID, sigOID.Equal(oidRSA))
+						}
 						b.AddASN1OctetString(sig)
 						b.AddBytes(unsigned)
 					})
@@ -145,6 +158,23 @@ func addAlgorithm(b *cryptobyte.Builder, oid asn1.ObjectIdentifier, null bool) {
 		if null {
 			b.AddASN1NULL()
 		}
+	})
+}
+
+// addPSS writes the AlgorithmIdentifier of RSASSA-PSS (RFC 4055 §3.1) with one digest for message and mask.
+func addPSS(b *cryptobyte.Builder, hash crypto.Hash) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oidRSAPSS)
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(tagCtx0, func(b *cryptobyte.Builder) { addAlgorithm(b, oidOf(hash), true) })
+			b.AddASN1(tagCtx1, func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					b.AddASN1ObjectIdentifier(oidMGF1)
+					addAlgorithm(b, oidOf(hash), true)
+				})
+			})
+			b.AddASN1(cbasn1.Tag(2).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { b.AddASN1Int64(int64(hash.Size())) })
+		})
 	})
 }
 

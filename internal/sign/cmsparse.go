@@ -30,6 +30,8 @@ type cmsMessage struct {
 	inner   []byte // nil when detached
 	certs   []*x509.Certificate
 	signers []cmsSigner
+	// what the signature carries about revocation
+	ocsps, crls [][]byte
 }
 
 type cmsSigner struct {
@@ -63,7 +65,7 @@ func parseCMS(der []byte) (*cmsMessage, error) {
 		!sd.ReadASN1(&content, cbasn1.SEQUENCE) || !content.ReadASN1ObjectIdentifier(&m.typ) {
 		return nil, errCMS
 	}
-	var inner, certs, signers cryptobyte.String
+	var inner, certs, lists, signers cryptobyte.String
 	var has bool
 	if !content.ReadOptionalASN1(&inner, &has, tagCtx0) || !content.Empty() {
 		return nil, errCMS
@@ -75,10 +77,13 @@ func parseCMS(der []byte) (*cmsMessage, error) {
 		}
 		m.inner = append([]byte{}, octets...) // never nil
 	}
-	if !sd.ReadOptionalASN1(&certs, nil, tagCtx0) || !sd.SkipOptionalASN1(tagCtx1) || !sd.ReadASN1(&signers, cbasn1.SET) || !sd.Empty() {
+	if !sd.ReadOptionalASN1(&certs, nil, tagCtx0) || !sd.ReadOptionalASN1(&lists, nil, tagCtx1) || !sd.ReadASN1(&signers, cbasn1.SET) || !sd.Empty() {
 		return nil, errCMS
 	}
 	if err := m.readCerts(certs); err != nil {
+		return nil, err
+	}
+	if err := m.readRevocationInfo(lists); err != nil {
 		return nil, err
 	}
 	for !signers.Empty() {
@@ -272,8 +277,9 @@ func checkSignature(pub crypto.PublicKey, hash crypto.Hash, s *cmsSigner, digest
 			return errWeak
 		}
 		if s.sigAlg.Equal(oidRSAPSS) {
-			// Parameters are not read: the digest is the signer's and the salt length is recovered. Another
-			// mask digest than the message's, which no baseline allows, fails here.
+			if !pssWith(s.sigParams, hash) {
+				return errWeak
+			}
 			if rsa.VerifyPSS(k, hash, digest, s.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto, Hash: hash}) != nil {
 				return errSignature
 			}
@@ -298,6 +304,29 @@ func checkSignature(pub crypto.PublicKey, hash crypto.Hash, s *cmsSigner, digest
 		return nil
 	}
 	return fmt.Errorf("%w: key %T", errWeak, pub)
+}
+
+// pssWith reports whether the parameters of an RSASSA-PSS signature (RFC 4055 §3.1) name the given digest for message and
+// mask. Absent ones mean SHA-1. The length of the salt is recovered from the signature.
+func pssWith(params []byte, hash crypto.Hash) bool {
+	in := cryptobyte.String(params)
+	var seq, field, mgf cryptobyte.String
+	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !in.Empty() || !seq.ReadASN1(&field, tagCtx0) {
+		return false
+	}
+	if oid, _, err := readAlgorithm(&field); err != nil || hashOf(oid) != hash {
+		return false
+	}
+	if !seq.ReadASN1(&field, tagCtx1) {
+		return false
+	}
+	oid, rest, err := readAlgorithm(&field)
+	if err != nil || !oid.Equal(oidMGF1) {
+		return false
+	}
+	mgf = rest
+	oid, _, err = readAlgorithm(&mgf)
+	return err == nil && hashOf(oid) == hash
 }
 
 // namesCert reports whether the first ESSCertIDv2 of a SigningCertificateV2 is that of cert.
@@ -338,18 +367,6 @@ func (s *cmsSigner) signingTime() (time.Time, bool) {
 	}
 	rest, err := asn1.Unmarshal(v, &t)
 	return t, err == nil && len(rest) == 0
-}
-
-// derLength returns how many bytes the first DER element takes, so that the zero padding after it in a PDF can
-// be cut off.
-func derLength(b []byte) int {
-	in := cryptobyte.String(b)
-	var el cryptobyte.String
-	var tag cbasn1.Tag
-	if !in.ReadAnyASN1Element(&el, &tag) {
-		return 0
-	}
-	return len(el)
 }
 
 func hashBytes(parts ...[]byte) func(crypto.Hash) []byte {

@@ -27,9 +27,16 @@ func SignDetached(ctx context.Context, data []byte, opt DetachedOptions) (p7s []
 	return buildCMS(opt.Identity, cmsContent{typ: oidData, digest: hashBytes(data), stamp: stampWith(ctx, opt.Timestamper, opt.TimestampOptional)})
 }
 
-// VerifyDetached checks a detached CMS signature over data. A signature that cannot be read is reported as broken.
+// VerifyDetached checks a detached CMS signature over data. A signature that cannot be read is reported as
+// broken. Evidence about revocation is taken from inside the signature, or asked for.
 func VerifyDetached(data, p7s []byte, opt VerifyOptions) Report {
 	r := Report{Order: 1, Coverage: CoverWhole}
-	r.checkCMS(p7s, hashBytes(data), true, opt)
+	der, _, err := toDER(p7s)
+	if err != nil {
+		r.fail(err)
+		return r
+	}
+	c := checker{opt: opt}
+	c.checkCMS(&r, der, hashBytes(data), true, nil)
 	return r
 }

@@ -119,7 +119,11 @@ func signedParts(t *testing.T, pdf []byte) (ranges, values [][]byte) {
 			t.Fatal(err)
 		}
 		ranges = append(ranges, bytes.Join([][]byte{pdf[:from], pdf[to:end]}, nil))
-		values = append(values, value[:derLength(value)])
+		der, _, err := toDER(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, der)
 	}
 	return ranges, values
 }

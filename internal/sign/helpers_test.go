@@ -24,6 +24,7 @@ type bench struct {
 	ca             *pki.DocumentCA
 	person, agency Identity
 	tsa            *TSA
+	status         *pki.Responder
 	font           []byte
 	now            time.Time
 }
@@ -34,6 +35,9 @@ func newBench(tb testing.TB, alg pki.Alg) *bench {
 	var err error
 	b.ca, err = pki.LoadOrCreateDocumentCA(b.dir, "test", pki.DocumentSubject{Name: "Truc Document CA"}, b.now)
 	if err != nil {
+		tb.Fatal(err)
+	}
+	if b.status, err = b.ca.Responder(b.dir, func() time.Time { return b.now }); err != nil {
 		tb.Fatal(err)
 	}
 	b.person = b.identity(tb, alg, pki.PersonUse, pki.DocumentSubject{Name: "Nguyễn Văn An", Title: "Chủ tịch", Agency: "UBND tỉnh Lâm Đồng", Code: "H36"})
@@ -71,6 +75,25 @@ func (b *bench) sign(tb testing.TB, pdf []byte, opt PDFOptions) []byte {
 	}
 	if !bytes.HasPrefix(out, pdf) {
 		tb.Fatalf("SignPDF changed earlier bytes")
+	}
+	return out
+}
+
+// extendOptions are verifyOptions with somebody to ask about revocation.
+func (b *bench) extendOptions() VerifyOptions {
+	opt := b.verifyOptions()
+	opt.Revocation = b.status
+	return opt
+}
+
+func (b *bench) extend(tb testing.TB, pdf []byte) []byte {
+	tb.Helper()
+	out, err := ExtendPDF(pdf, b.extendOptions())
+	if err != nil {
+		tb.Fatalf("ExtendPDF: %v", err)
+	}
+	if !bytes.HasPrefix(out, pdf) {
+		tb.Fatal("ExtendPDF changed earlier bytes")
 	}
 	return out
 }

@@ -67,6 +67,7 @@ type pdfDiff struct {
 	formRef    int // of the form, 0 when it is inside the catalog or was absent
 	fieldsRef  int // of the form's list of fields, 0 when it is inside the form
 	added      []pdfRef
+	store      map[int]bool // objects that serve the document security store alone; nil until asked for
 }
 
 // form checks that the new form is the old one with more signature fields.
@@ -150,6 +151,9 @@ func (d *pdfDiff) object(num int) error {
 	if num == d.fieldsRef {
 		return d.annots(was, is)
 	}
+	if d.inStore(num) {
+		return nil
+	}
 	a, ok1 := was.(pdfDict)
 	b, ok2 := is.(pdfDict)
 	switch {
@@ -169,6 +173,57 @@ func (d *pdfDiff) object(num int) error {
 		return nil // an empty signature field was filled
 	}
 	return changed("object %d", num)
+}
+
+// inStore reports whether an object of the old version belongs to the document security store and to nothing else, so
+// that writing it again cannot change what a reader shows.
+func (d *pdfDiff) inStore(num int) bool {
+	if d.store == nil {
+		d.store = map[int]bool{}
+		_, cat, err := d.old.catalog()
+		if err != nil || cat.get("DSS") == nil {
+			return false
+		}
+		elsewhere := map[int]bool{d.root: true}
+		rest := slices.DeleteFunc(slices.Clone(cat), func(e pdfEntry) bool { return e.key == "DSS" })
+		if !d.old.reach(rest, elsewhere) || !d.old.reach(d.old.trailer.get("Info"), elsewhere) || !d.old.reach(cat.get("DSS"), d.store) {
+			d.store = map[int]bool{}
+			return false
+		}
+		for n := range elsewhere {
+			delete(d.store, n)
+		}
+	}
+	return d.store[num]
+}
+
+// reach adds the numbers of all objects that can be reached from v, and reports whether all could be read.
+func (f *pdfFile) reach(v any, seen map[int]bool) bool {
+	todo := []any{v}
+	for len(todo) > 0 {
+		v, todo = todo[len(todo)-1], todo[:len(todo)-1]
+		switch v := v.(type) {
+		case pdfRef:
+			if seen[v.num] {
+				continue
+			}
+			seen[v.num] = true
+			o, err := f.object(v.num)
+			if err != nil {
+				return false
+			}
+			todo = append(todo, o)
+		case pdfArray:
+			todo = append(todo, v...)
+		case pdfDict:
+			for _, e := range v {
+				todo = append(todo, e.val)
+			}
+		case pdfStream:
+			todo = append(todo, v.dict)
+		}
+	}
+	return true
 }
 
 // plain reports whether a dictionary holds simple values only, as file information does. One that serves as

@@ -20,6 +20,13 @@ import (
 // subFilterCAdES is the PAdES baseline form (ETSI EN 319 142-1 §5.3).
 const subFilterCAdES = "ETSI.CAdES.detached"
 
+// The forms of others that we check.
+const (
+	subFilterTimestamp = "ETSI.RFC3161" // a time-stamp over the file (ETSI EN 319 142-1 §5.4.3)
+	subFilterPKCS7     = "adbe.pkcs7.detached"
+	subFilterX509      = "adbe.x509.rsa_sha1" // despite its name with any digest (ISO 32000-1 Table 257)
+)
+
 // defaultReserve is the room for the signature value in bytes: three times a signature with a time-stamp.
 const defaultReserve = 8 << 10
 
@@ -60,8 +67,17 @@ func SignPDF(ctx context.Context, pdf []byte, opt PDFOptions) (signed []byte, er
 	if reserve <= 0 {
 		reserve = defaultReserve
 	}
+	dict := func(reserve int) pdfDict { return signatureDict(opt, reserve) }
+	return appendSignature(f, dict, opt.Appearance, reserve, func(a, b []byte) ([]byte, error) {
+		return buildCMS(opt.Identity, cmsContent{typ: oidData, digest: hashBytes(a, b), stamp: opt.stamp(ctx)})
+	})
+}
+
+// appendSignature lays out an update with a signature field whose value has the given dictionary, and fills in what value
+// returns for the two parts of the file around it.
+func appendSignature(f *pdfFile, dict func(reserve int) pdfDict, look *Appearance, reserve int, value func(before, after []byte) ([]byte, error)) ([]byte, error) {
 	for range 3 {
-		u, sig, err := prepareSignature(f, opt, reserve)
+		u, sig, err := prepareSignature(f, dict(reserve), look)
 		if err != nil {
 			return nil, pdfFault(err)
 		}
@@ -70,7 +86,7 @@ func SignPDF(ctx context.Context, pdf []byte, opt PDFOptions) (signed []byte, er
 		if err != nil {
 			return nil, err
 		}
-		cms, err := buildCMS(opt.Identity, cmsContent{typ: oidData, digest: hashBytes(out[:from], out[to:]), stamp: opt.stamp(ctx)})
+		cms, err := value(out[:from], out[to:])
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +127,7 @@ func stampWith(ctx context.Context, ts Timestamper, optional bool) func([]byte) 
 }
 
 // prepareSignature makes the update with an empty signature value and returns the signature's reference.
-func prepareSignature(f *pdfFile, opt PDFOptions, reserve int) (*pdfUpdate, pdfRef, error) {
+func prepareSignature(f *pdfFile, dict pdfDict, look *Appearance) (*pdfUpdate, pdfRef, error) {
 	rootRef, cat, err := f.catalog()
 	if err != nil {
 		return nil, pdfRef{}, err
@@ -120,15 +136,15 @@ func prepareSignature(f *pdfFile, opt PDFOptions, reserve int) (*pdfUpdate, pdfR
 		return nil, pdfRef{}, err
 	}
 	pageNo, rect := 1, [4]float64{}
-	if opt.Appearance != nil {
-		pageNo, rect = opt.Appearance.Page, opt.Appearance.Rect
+	if look != nil {
+		pageNo, rect = look.Page, look.Rect
 	}
 	pageRef, page, err := f.page(pageNo)
 	if err != nil {
 		return nil, pdfRef{}, err
 	}
 	u := newPDFUpdate(f)
-	sig := u.add(signatureDict(opt, reserve))
+	sig := u.add(dict)
 	name, form, err := nextField(f, cat)
 	if err != nil {
 		return nil, pdfRef{}, err
@@ -143,14 +159,14 @@ func prepareSignature(f *pdfFile, opt PDFOptions, reserve int) (*pdfUpdate, pdfR
 		{"F", 132},
 		{"Rect", pdfRect(rect)}, // F: print, locked
 	}
-	if opt.Appearance != nil {
-		ap, err := opt.Appearance.draw(u)
+	if look != nil {
+		ap, err := look.draw(u)
 		if err != nil {
 			return nil, pdfRef{}, err
 		}
 		widget = append(widget, pdfEntry{"AP", pdfDict{{"N", ap}}})
-		if len(opt.Appearance.Lines) > 0 { // the picture has no text; a screen reader reads this
-			widget = append(widget, pdfEntry{"TU", pdfText(norm.NFC.String(strings.Join(opt.Appearance.Lines, ", ")))})
+		if len(look.Lines) > 0 { // the picture has no text; a screen reader reads this
+			widget = append(widget, pdfEntry{"TU", pdfText(norm.NFC.String(strings.Join(look.Lines, ", ")))})
 		}
 	}
 	field := u.add(widget)
@@ -161,14 +177,8 @@ func prepareSignature(f *pdfFile, opt PDFOptions, reserve int) (*pdfUpdate, pdfR
 }
 
 func signatureDict(opt PDFOptions, reserve int) pdfDict {
-	d := pdfDict{
-		{"Type", pdfName("Sig")},
-		{"Filter", pdfName("Adobe.PPKLite")},
-		{"SubFilter", pdfName(subFilterCAdES)},
-		{"ByteRange", pdfRaw("[" + strings.Repeat(" ", byteRangeWidth-2) + "]")},
-		{"Contents", pdfRaw("<" + strings.Repeat("0", 2*reserve) + ">")},
-		{"M", pdfStr(opt.Time.In(i18n.Zone).Format("D:20060102150405-07'00'"))},
-	}
+	d := append(pdfDict{{"Type", pdfName("Sig")}}, signaturePlaces(subFilterCAdES, reserve)...)
+	d = append(d, pdfEntry{"M", pdfStr(opt.Time.In(i18n.Zone).Format("D:20060102150405-07'00'"))})
 	name := opt.Name
 	if name == "" && opt.Identity.Cert != nil {
 		name = opt.Identity.Cert.Subject.CommonName
@@ -179,6 +189,16 @@ func signatureDict(opt PDFOptions, reserve int) pdfDict {
 		}
 	}
 	return d
+}
+
+// signaturePlaces are the entries that every signature has, with room for what is known last.
+func signaturePlaces(form string, reserve int) pdfDict {
+	return pdfDict{
+		{"Filter", pdfName("Adobe.PPKLite")},
+		{"SubFilter", pdfName(form)},
+		{"ByteRange", pdfRaw("[" + strings.Repeat(" ", byteRangeWidth-2) + "]")},
+		{"Contents", pdfRaw("<" + strings.Repeat("0", 2*reserve) + ">")},
+	}
 }
 
 // fillByteRange writes the final range into the laid-out file: all of it except the signature value with its

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,6 +133,7 @@ type TimestampInfo struct {
 	Serial   *big.Int
 	Policy   asn1.ObjectIdentifier
 	Cert     *x509.Certificate // of the service
+	Chain    []*x509.Certificate
 	nonce    *big.Int
 }
 
@@ -139,6 +141,7 @@ type TimestampInfo struct {
 var (
 	errToken        = errors.New("malformed time-stamp token")
 	errTokenImprint = errors.New("the time-stamp is over other data")
+	errTokenRevoked = errors.New("the certificate of the time-stamp service was revoked")
 	errTokenPurpose = errors.New("the certificate of the time-stamp service does not have timeStamping as its critical and only purpose")
 )
 
@@ -146,6 +149,10 @@ var (
 // only purpose (RFC 3161 §2.3), ESS certificate id, and the chain to roots at the time the token states. now
 // bounds that time from above, with a tolerance of five minutes for clocks.
 func VerifyTimestamp(token []byte, digest func(crypto.Hash) []byte, roots *x509.CertPool, now time.Time) (info *TimestampInfo, err error) {
+	return verifyTimestamp(token, digest, roots, now, nil)
+}
+
+func verifyTimestamp(token []byte, digest func(crypto.Hash) []byte, roots *x509.CertPool, now time.Time, more []*x509.Certificate) (info *TimestampInfo, err error) {
 	defer errs.Wrap(&err, "time-stamp")
 	if digest == nil {
 		return nil, errTokenImprint
@@ -175,9 +182,7 @@ func VerifyTimestamp(token []byte, digest func(crypto.Hash) []byte, roots *x509.
 	if roots == nil {
 		return nil, errors.New("no roots for time-stamps")
 	}
-	_, err = cert.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: poolOf(m.certs), CurrentTime: info.Time, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
-	})
+	info.Chain, err = trustedChain(cert, roots, slices.Concat(m.certs, more), info.Time, x509.ExtKeyUsageTimeStamping)
 	return info, err
 }
 

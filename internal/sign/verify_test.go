@@ -254,7 +254,7 @@ func TestVerifyByteRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	opt := PDFOptions{Identity: b.person, Time: b.now}
-	u, sig, err := prepareSignature(f, opt, 4096)
+	u, sig, err := prepareSignature(f, signatureDict(opt, 4096), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +377,8 @@ func TestMessages(t *testing.T) {
 	for _, l := range i18n.Langs {
 		for _, key := range []string{
 			"sign.verdict.valid", "sign.verdict.untrusted", "sign.verdict.expired", "sign.verdict.changed", "sign.verdict.broken", "sign.verdict.not_checked",
-			"sign.note.no_timestamp", "sign.note.timestamp_unchecked", "sign.note.timestamp_bad", "sign.note.revocation_unchecked",
+			"sign.verdict.revoked", "sign.verdict.purpose", "sign.verdict.weak", "sign.verdict.timestamp",
+			"sign.note.timestamp", "sign.note.not_revoked", "sign.note.revoked_after", "sign.note.no_timestamp", "sign.note.timestamp_unchecked", "sign.note.timestamp_bad", "sign.note.revocation_unchecked",
 			"sign.note.test_certificate", "sign.note.extended", "sign.note.changed",
 		} {
 			if !cat.Has(l, key) {
