@@ -11,7 +11,7 @@ import (
 // are strangers. A module is the first folder below internal/. A new folder gets its row here, and an ADR.
 var layers = map[string]int{
 	// vocabulary
-	"errs": 0, "i18n": 0, "reqctx": 0, "orgcode": 0, "jcs": 0, "lang": 0, "procedures": 0,
+	"errs": 0, "i18n": 0, "reqctx": 0, "orgcode": 0, "jcs": 0, "lang": 0, "procedures": 0, "edxml": 0,
 	// platform
 	"web": 1, "storage": 1, "outbox": 1, "pki": 1, "calendar": 1, "translog": 1, "pdfdoc": 1, "adminunits": 1, "telemetry": 1, "blobs": 1,
 	"identity": 2, "sign": 2,
@@ -62,6 +62,30 @@ func TestImportLaw(t *testing.T) {
 			if to == "app" && from != "cmd" {
 				t.Errorf("%s imports %s; only cmd may", p.path(), imp)
 			}
+		}
+	}
+}
+
+// TestPublicPackagesStandAlone holds the packages that others may import free of everything of ours, so that they can
+// become modules of their own.
+func TestPublicPackagesStandAlone(t *testing.T) {
+	public := []string{"edxml"}
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		module := moduleOf(p.path())
+		if !slices.Contains(public, module) {
+			continue
+		}
+		seen[module] = true
+		for _, imp := range p.Imports {
+			if first, _, _ := strings.Cut(imp, "/"); strings.Contains(first, ".") || first == "truc" {
+				t.Errorf("%s imports %s; a public package imports the standard library only", p.path(), imp)
+			}
+		}
+	}
+	for _, name := range public {
+		if !seen[name] {
+			t.Errorf("there is no package %s", name)
 		}
 	}
 }

@@ -1,0 +1,474 @@
+package edxml
+
+import (
+	"archive/zip"
+	"bufio"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const nameBytes = 255 // of an attachment's name, as file systems have it
+
+// Write writes m as known readers want it: the order of elements of the reference implementation, two blanks for each level, CRLF,
+// base64 in one line. The same message gives the same bytes. It fails with an *Error for a message that Validate
+// refuses, before it writes anything, and for an attachment whose file is not as Size and SHA256 say.
+//
+// Optional texts are written also when they are empty, since old checkers want the tags; but never an empty SteeringType,
+// on which a known reader loses the whole document, and never an attachment without ContentType.
+func Write(w io.Writer, m *Message) error {
+	if err := writable(m); err != nil {
+		return err
+	}
+	x := &writer{w: bufio.NewWriterSize(w, blockSize)}
+	x.line(`<?xml version="1.0" encoding="UTF-8"?>`)
+	x.line(`<edXML xmlns="` + Namespace + `">`)
+	x.depth = 1
+	x.open("edXMLEnvelope", ` xmlns:edXML="`+Namespace+`"`)
+	x.open("edXMLHeader", "")
+	if m.Status != nil {
+		x.statusHeader(m)
+		x.close("edXMLHeader")
+		x.close("edXMLEnvelope")
+	} else {
+		x.documentHeader(m)
+		x.trace(m)
+		x.close("edXMLHeader")
+		x.manifest(m)
+		x.close("edXMLEnvelope")
+		if err := x.files(m); err != nil {
+			return err
+		}
+	}
+	x.depth = 0
+	x.line("</edXML>")
+	if x.err != nil {
+		return x.err
+	}
+	return x.w.Flush()
+}
+
+// writable refuses what Validate does, and what would make bytes that a reader stumbles over.
+func writable(m *Message) error {
+	if m.Status != nil {
+		switch m.Status.Code {
+		case "02", "13", "16": // a refusal, and a wish to have the document back, say why
+			if m.Status.Description == "" {
+				return documentError("N", "MessageHeader.Description", "reason_missing")
+			}
+		}
+	}
+	for i, a := range m.Attachments {
+		const path = pathAttachment + ".AttachmentName"
+		switch {
+		case a.Name == "":
+			return fileError("N", path, "missing")
+		case len(a.Name) > nameBytes:
+			return fileError("R", path, "too_long", nameBytes)
+		case strings.ContainsAny(a.Name, "/\\:\x00"), strings.Trim(a.Name, ".") == "", !xmlText(a.Name),
+			strings.TrimSpace(a.Name) != a.Name, strings.ContainsFunc(a.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+			return fileError("M", path, "bad_name")
+		case extension(a.Name) == "":
+			return fileError("M", path, "name_without_type")
+		case a.Open == nil:
+			return fileError("N", pathContent, "missing")
+		}
+		if i >= (Limits{}).withDefaults().Attachments {
+			return documentError("R", pathAttachment, "too_many", i)
+		}
+	}
+	if errs := Validate(m, time.Time{}); len(errs) > 0 {
+		return errs[0]
+	}
+	return nil
+}
+
+type writer struct {
+	w     *bufio.Writer
+	depth int
+	err   error
+}
+
+func (x *writer) raw(parts ...string) {
+	for _, s := range parts {
+		if x.err == nil {
+			_, x.err = x.w.WriteString(s)
+		}
+	}
+}
+
+func (x *writer) indent() {
+	for range x.depth {
+		x.raw("  ")
+	}
+}
+
+// line writes a line at the current depth.
+func (x *writer) line(parts ...string) {
+	x.indent()
+	x.raw(parts...)
+	x.raw("\r\n")
+}
+
+func (x *writer) open(name, attributes string) {
+	x.line("<edXML:", name, attributes, ">")
+	x.depth++
+}
+
+func (x *writer) close(name string) {
+	x.depth--
+	x.line("</edXML:", name, ">")
+}
+
+// text writes an element with a text, which may be empty.
+func (x *writer) text(name, value string) {
+	x.line("<edXML:", name, ">", x.escape(value), "</edXML:", name, ">")
+}
+
+// given writes the element only if there is a text.
+func (x *writer) given(name, value string) {
+	if value != "" {
+		x.text(name, value)
+	}
+}
+
+func (x *writer) number(name string, v int) { x.text(name, strconv.Itoa(v)) }
+
+// escape fails on characters that XML cannot hold, rather than to send another text than the one that was signed.
+func (x *writer) escape(s string) string {
+	if !xmlText(s) && x.err == nil {
+		x.err = documentError("M", "edXML", "bad_text")
+	}
+	if !strings.ContainsAny(s, "&<>\"\r") {
+		return s
+	}
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\r", "&#13;").Replace(s)
+}
+
+// xmlText reports whether XML 1.0 can hold s.
+func xmlText(s string) bool {
+	for i, r := range s {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
+			return false
+		}
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (x *writer) organization(name string, o Organization) {
+	x.open(name, "")
+	x.text("OrganId", o.ID)
+	x.text("OrganizationInCharge", o.InCharge)
+	x.text("OrganName", o.Name)
+	x.text("OrganAdd", o.Address)
+	x.text("Email", o.Email)
+	x.text("Telephone", o.Telephone)
+	x.text("Fax", o.Fax)
+	x.text("Website", o.Website)
+	x.close(name)
+}
+
+func (x *writer) documentHeader(m *Message) {
+	x.open("MessageHeader", "")
+	x.organization("From", m.From)
+	for _, o := range m.To {
+		x.organization("To", o)
+	}
+	x.text("DocumentId", m.DocumentID)
+	x.open("Code", "")
+	x.text("CodeNumber", m.Code.Number)
+	x.text("CodeNotation", m.Code.Notation)
+	x.close("Code")
+	x.open("PromulgationInfo", "")
+	x.text("Place", m.Place)
+	x.text("PromulgationDate", m.Date.String())
+	x.close("PromulgationInfo")
+	x.open("DocumentType", "")
+	x.number("Type", orDefault(m.Type.Type, 2))
+	if m.Type.Detail >= 0 {
+		x.number("TypeDetail", m.Type.Detail)
+	}
+	x.text("TypeName", m.Type.Name)
+	x.close("DocumentType")
+	x.text("Subject", m.Subject)
+	x.text("Content", m.Content)
+	x.open("SignerInfo", "")
+	x.text("Competence", m.Signer.Competence)
+	x.text("Position", m.Signer.Position)
+	x.text("FullName", m.Signer.FullName)
+	x.close("SignerInfo")
+	x.given("DueDate", m.DueDate.String())
+	x.other(m.Other)
+	x.references(m.ResponseFor)
+	if m.Steering != nil {
+		x.number("SteeringType", *m.Steering)
+	}
+	if len(m.Tasks) > 0 {
+		x.open("ResponseForTask", "")
+		for _, t := range m.Tasks {
+			x.text("TaskCode", t)
+		}
+		x.close("ResponseForTask")
+	}
+	x.text("ApplicationType", m.ApplicationType)
+	if len(m.ToPlaces) > 0 {
+		x.open("ToPlaces", "")
+		for _, p := range m.ToPlaces {
+			x.text("Place", p)
+		}
+		x.close("ToPlaces")
+	}
+	x.close("MessageHeader")
+}
+
+func orDefault(v, zero int) int {
+	if v == 0 {
+		return zero
+	}
+	return v
+}
+
+func (x *writer) other(o OtherInfo) {
+	x.open("OtherInfo", "")
+	x.number("Priority", o.Priority)
+	x.text("SphereOfPromulgation", o.Sphere)
+	x.text("TyperNotation", o.TyperNotation)
+	x.number("PromulgationAmount", orDefault(o.Copies, 1))
+	x.number("PageAmount", orDefault(o.Pages, 1))
+	x.text("ReplyFors", o.ReplyFors)
+	direction := o.Direction
+	if direction == "" {
+		direction = "false"
+	}
+	x.text("Direction", direction)
+	x.text("ReferenceCodes", o.ReferenceCodes)
+	if len(o.Appendixes) > 0 {
+		x.open("Appendixes", "")
+		for _, a := range o.Appendixes {
+			x.text("Appendix", a)
+		}
+		x.close("Appendixes")
+	}
+	x.close("OtherInfo")
+}
+
+func (x *writer) references(refs []Reference) {
+	for _, r := range refs {
+		x.open("ResponseFor", "")
+		x.text("OrganId", r.OrganID)
+		x.text("Code", r.Code)
+		x.text("DocumentId", r.DocumentID)
+		x.text("PromulgationDate", r.Date.String())
+		x.close("ResponseFor")
+	}
+}
+
+func (x *writer) trace(m *Message) {
+	b := m.Business
+	x.open("TraceHeaderList", "")
+	x.open("Bussiness", "")
+	if b.Kind != New {
+		x.given("DocumentId", b.DocumentID)
+	}
+	x.number("BussinessDocType", int(b.Kind))
+	x.text("BussinessDocReason", b.Reason)
+	x.number("Paper", b.Paper)
+	for _, c := range b.Changes {
+		x.open("BussinessDocumentInfo", "")
+		x.number("DocumentInfo", digit(c.Content))
+		x.number("DocumentReceiver", digit(c.Receivers))
+		if len(c.List) > 0 {
+			x.open("ReceiverList", "")
+			for _, r := range c.List {
+				x.open("Receiver", "")
+				x.text("OrganId", r.OrganID)
+				x.number("ReceiverType", digit(r.Added))
+				x.close("Receiver")
+			}
+			x.close("ReceiverList")
+		}
+		x.close("BussinessDocumentInfo")
+	}
+	x.replaces(b.Replaces)
+	for _, s := range b.Staff {
+		x.staff(s)
+	}
+	x.close("Bussiness")
+	for _, h := range m.Trace {
+		x.open("TraceHeader", "")
+		x.text("OrganId", h.OrganID)
+		x.text("Timestamp", stamp(h.At))
+		x.close("TraceHeader")
+	}
+	x.close("TraceHeaderList")
+}
+
+func digit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (x *writer) replaces(list []Replaced) {
+	if len(list) == 0 {
+		return
+	}
+	x.open("ReplacementInfoList", "")
+	for _, r := range list {
+		x.open("ReplacementInfo", "")
+		x.text("DocumentId", r.DocumentID)
+		if len(r.OrganIDs) > 0 {
+			x.open("OrganIdList", "")
+			for _, id := range r.OrganIDs {
+				x.text("OrganId", id)
+			}
+			x.close("OrganIdList")
+		}
+		x.close("ReplacementInfo")
+	}
+	x.close("ReplacementInfoList")
+}
+
+func (x *writer) staff(s Staff) {
+	x.open("StaffInfo", "")
+	x.text("Department", s.Department)
+	x.text("DepartmentId", s.DepartmentID)
+	x.text("Staff", s.Name)
+	x.text("StaffId", s.ID)
+	x.text("Email", s.Email)
+	x.text("Mobile", s.Mobile)
+	x.close("StaffInfo")
+}
+
+func (x *writer) statusHeader(m *Message) {
+	x.open("MessageHeader", "")
+	x.organization("From", m.From)
+	x.references(m.ResponseFor)
+	x.staff(m.Status.Staff)
+	x.text("StatusCode", m.Status.Code)
+	x.text("Description", m.Status.Description)
+	x.text("Timestamp", stamp(m.Status.At))
+	x.close("MessageHeader")
+}
+
+func (x *writer) manifest(m *Message) {
+	x.open("edXMLBody", "")
+	x.open("edXMLManifest", ` version="1.0"`)
+	for i, a := range m.Attachments {
+		x.open("Reference", "")
+		x.text("ContentId", "cid:"+idOf(i, a))
+		x.text("ContentType", sentType(a.Name))
+		x.text("Description", a.Description)
+		x.text("AttachmentName", a.Name)
+		x.close("Reference")
+	}
+	x.close("edXMLManifest")
+	x.close("edXMLBody")
+}
+
+func idOf(i int, a Attachment) string {
+	if id := contentID(a.ContentID); id != "" {
+		return id
+	}
+	return "a" + strconv.Itoa(i+1)
+}
+
+// sentType returns the content type by the rule of the vendor's builder. What it calls application/zip travels in an
+// archive of one entry, except a file that is an archive itself.
+func sentType(name string) string {
+	switch ext := extension(name); ext {
+	case "pdf", "doc", "docx", "zip":
+		return "application/" + ext
+	}
+	return "application/zip"
+}
+
+func (x *writer) files(m *Message) error {
+	if len(m.Attachments) == 0 {
+		return x.err
+	}
+	x.line("<AttachmentEncoded>")
+	for i, a := range m.Attachments {
+		x.depth = 2
+		x.line("<Attachment>")
+		x.depth++
+		x.line("<ContentId>", x.escape("cid:"+idOf(i, a)), "</ContentId>")
+		x.line("<AttachmentName>", x.escape(a.Name), "</AttachmentName>")
+		x.line("<Description>", x.escape(a.Description), "</Description>")
+		x.line("<ContentType>", sentType(a.Name), "</ContentType>")
+		x.indent()
+		x.raw(`<edXML:ContentTransferEncoded xmlns:edXML="`, Namespace, `">`)
+		if x.err != nil {
+			return x.err
+		}
+		if err := x.file(i, a); err != nil {
+			return err
+		}
+		x.raw("</edXML:ContentTransferEncoded>\r\n")
+		x.depth--
+		x.line("</Attachment>")
+		x.depth--
+	}
+	x.line("</AttachmentEncoded>")
+	return x.err
+}
+
+// file writes the content of an attachment.
+func (x *writer) file(i int, a Attachment) (err error) {
+	f, err := a.Open()
+	if err != nil {
+		return fmt.Errorf("edxml: open attachment %d: %w", i+1, err)
+	}
+	defer func() {
+		if e := f.Close(); e != nil && err == nil {
+			err = fmt.Errorf("edxml: close attachment %d: %w", i+1, e)
+		}
+	}()
+	enc := base64.NewEncoder(base64.StdEncoding, x.w)
+	h := sha256.New()
+	var size int64
+	if sentType(a.Name) == "application/zip" && extension(a.Name) != "zip" {
+		size, err = packed(enc, io.TeeReader(f, h), i, a)
+	} else {
+		size, err = io.CopyBuffer(onlyWriter{enc}, io.TeeReader(f, h), make([]byte, copyBlock))
+	}
+	if err != nil {
+		return fmt.Errorf("edxml: write attachment %d: %w", i+1, err)
+	}
+	if a.Size > 0 && size != a.Size || a.SHA256 != "" && !strings.EqualFold(hex.EncodeToString(h.Sum(nil)), a.SHA256) {
+		return fileError("M", pathContent, "file_differs", i+1)
+	}
+	return enc.Close()
+}
+
+// onlyWriter hides ReadFrom, so that blocks have the size we choose.
+type onlyWriter struct{ io.Writer }
+
+// packed writes an archive with the file as its only entry. The entry's name is made of the attachment's, in the form that
+// builders use, so that the bytes are the same each time.
+func packed(w io.Writer, r io.Reader, i int, a Attachment) (int64, error) {
+	sum := sha256.Sum256([]byte(idOf(i, a) + "\x00" + a.Name))
+	u := hex.EncodeToString(sum[:16])
+	z := zip.NewWriter(w)
+	entry, err := z.Create(u[:8] + "-" + u[8:12] + "-8" + u[13:16] + "-a" + u[17:20] + "-" + u[20:] + "." + extension(a.Name))
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.CopyBuffer(onlyWriter{entry}, r, make([]byte, copyBlock))
+	if err != nil {
+		return n, err
+	}
+	return n, z.Close()
+}
