@@ -250,7 +250,11 @@ func (n *Node) renew(ctx context.Context) error {
 		renewed, err = n.follower.RenewIfDue(ctx, current, n.cfg.ServerID(), n.currentKeys())
 	}
 	if renewed != nil {
-		return replaceFile(n.certPath(), renewed)
+		err := replaceFile(n.certPath(), renewed)
+		if err == nil && n.redial != nil {
+			n.redial() // open connections still show the old certificate, and peers refuse them when it ends
+		}
+		return err
 	}
 	st, serr := directory.StateOfCertificate(current, n.now())
 	if serr == nil && st.Alarm != directory.NoAlarm {

@@ -101,6 +101,8 @@ type WireRequest struct {
 	Stream *Stream
 	// PeerKeyID is the id of the key that the sender's TLS certificate holds; the carrier fills it on arrival.
 	PeerKeyID string
+	// PeerUntil is when that certificate ends. The handshake has checked it, but a connection may stay open for longer.
+	PeerUntil time.Time
 }
 
 // WireResponse is an answer or a refusal as it crosses the link.

@@ -146,6 +146,9 @@ func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem)
 	if s.opt.Directory.State().Level == "expired" {
 		return signed{}, x.fault(atProvider, "global_conf_outdated", nil)
 	}
+	if !req.PeerUntil.IsZero() && x.started.After(req.PeerUntil) {
+		return signed{}, x.fault(atProvider, "ssl_authentication_failed", fmt.Errorf("the channel's certificate ended at %v", req.PeerUntil))
+	}
 	hosts := s.opt.Directory.Hosts(client)
 	i := slices.IndexFunc(hosts, func(p Peer) bool { return p.AcceptsTLS(req.PeerKeyID) })
 	if i < 0 || req.PeerKeyID == "" {

@@ -25,7 +25,8 @@
 //
 // # When the disk refuses
 //
-// A write that fails is taken back, the caller gets an error, and the log goes on when there is room again. An
+// A write that fails is taken back, the caller gets an error, and the log goes on when there is room again; so it is with
+// the note of what is durable, whose entries are acknowledged by the next run that can write it. An
 // fdatasync that fails is final: the kernel may have thrown the pages away and would call the next run a success,
 // so the log refuses everything until it is opened again and has read what really is there.
 //

@@ -72,7 +72,7 @@ func writeFileDurable(dir, name string, b []byte, noSync bool) (err error) {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+		return errors.Join(err, os.Remove(tmp)) // a full disk must not keep half a file
 	}
 	if err := os.Rename(tmp, filepath.Join(dir, name)); err != nil {
 		return err

@@ -262,18 +262,7 @@ func (l *Log) commitLoop() {
 		}
 		l.mu.Unlock()
 		if data != nil && err == nil {
-			if err = data.Sync(); err == nil { // the segments before it were put on the disk when they were closed
-				err = l.writeMarker(end)
-			}
-			l.mu.Lock()
-			if err == nil {
-				l.durable = end
-				l.commits++
-			} else {
-				err = fmt.Errorf("%w: %w", ErrFailed, err)
-				l.failed = err
-			}
-			l.mu.Unlock()
+			err = l.commit(data, end)
 		}
 		if data != nil {
 			err = errors.Join(err, l.give(data))
@@ -281,6 +270,28 @@ func (l *Log) commitLoop() {
 		c.err = err
 		close(c.done)
 	}
+}
+
+// commit puts what was appended on the disk. A marker that cannot be written fails those who wait, and the next run writes
+// it again; a sync that fails is final.
+func (l *Log) commit(data *sharedFile, end int64) error {
+	synced := data.Sync() // the segments before it were put on the disk when they were closed
+	var marked error
+	if synced == nil {
+		marked = l.writeMarker(end)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case synced != nil:
+		l.failed = fmt.Errorf("%w: %w", ErrFailed, synced)
+		return l.failed
+	case marked != nil:
+		return fmt.Errorf("translog: marker: %w", marked)
+	}
+	l.durable = end
+	l.commits++
+	return nil
 }
 
 // writeMarker notes that n entries are on the disk. It is not waited for: what is found there later was true

@@ -110,7 +110,7 @@ func (w *framedWriter) fail(err error) {
 // framedServer is the accepting side of one connection.
 type framedServer struct {
 	link *Link
-	peer string
+	peer channelPeer
 	w    *framedWriter
 
 	mu     sync.Mutex // guards both
@@ -121,7 +121,7 @@ type framedServer struct {
 
 // serveFramed answers the requests of a connection until it ends. ctx ends when the server is shut down.
 func (l *Link) serveFramed(ctx context.Context, conn *tls.Conn) {
-	s := &framedServer{link: l, peer: keyIDOf(conn.ConnectionState()), w: newFramedWriter(conn), live: map[uint64]context.CancelFunc{}}
+	s := &framedServer{link: l, peer: channelPeerOf(conn.ConnectionState()), w: newFramedWriter(conn), live: map[uint64]context.CancelFunc{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := l.framed.add(s)
@@ -154,7 +154,7 @@ func (s *framedServer) read(ctx context.Context, r *bufio.Reader) error {
 			if err != nil {
 				return err
 			}
-			req.PeerKeyID = s.peer
+			req.PeerKeyID, req.PeerUntil = s.peer.keyID, s.peer.until
 			slots <- struct{}{}
 			if !s.start(ctx, f.id, req, slots) {
 				return errFrame

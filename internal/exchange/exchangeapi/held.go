@@ -92,7 +92,7 @@ func (h *heldAnswers) serve(w http.ResponseWriter, r *http.Request, idle time.Du
 	if !ok {
 		return false
 	}
-	if resp := h.take(token, peerKeyID(r)); resp != nil && r.Method == http.MethodGet {
+	if resp := h.take(token, peerOf(r).keyID); resp != nil && r.Method == http.MethodGet {
 		defer drop(resp)
 		if resp.Stream != nil {
 			copyStream(r.Context(), &linkSink{w: w, idle: idle}, resp)

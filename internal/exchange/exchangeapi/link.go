@@ -64,7 +64,8 @@ func (l *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not found", http.StatusNotFound)
 		return
 	}
-	req := &exchange.WireRequest{Method: r.Method, TargetURI: "https://" + r.Host + r.RequestURI, Header: r.Header, PeerKeyID: peerKeyID(r)}
+	peer := peerOf(r)
+	req := &exchange.WireRequest{Method: r.Method, TargetURI: "https://" + r.Host + r.RequestURI, Header: r.Header, PeerKeyID: peer.keyID, PeerUntil: peer.until}
 	sink := &linkSink{w: w, idle: l.Idle}
 	if len(r.Header[exchange.HeaderBody]) > 0 {
 		sink.slow()
@@ -101,26 +102,34 @@ func writeWire(w http.ResponseWriter, resp *exchange.WireResponse) {
 	_, _ = w.Write(resp.Body)
 }
 
-// connKey is the context key under which a connection keeps its peer's key id.
+// connKey is the context key under which a connection keeps its peer.
 type connKey struct{}
 
-// peerKeyID returns the id of the key in the peer's certificate. The certificate of a connection never changes (TLS 1.3
-// does not renegotiate), so its id is made once for each connection; who may use it is asked with every request.
-func peerKeyID(r *http.Request) string {
-	fresh := func() string { return keyIDOf(*r.TLS) }
-	kept, ok := r.Context().Value(connKey{}).(*atomic.Pointer[string])
-	if !ok {
-		return fresh()
-	}
-	if id := kept.Load(); id != nil {
-		return *id
-	}
-	id := fresh()
-	kept.Store(&id)
-	return id
+// channelPeer is what the certificate at the other end of a connection says.
+type channelPeer struct {
+	keyID string
+	until time.Time
 }
 
-func keyIDOf(cs tls.ConnectionState) string { return pki.KeyID(cs.PeerCertificates[0].PublicKey) }
+// peerOf returns the peer of a connection. Its certificate never changes (TLS 1.3 does not renegotiate), so it is read once
+// for each connection; who may use it, and whether it has ended, is asked with every request.
+func peerOf(r *http.Request) channelPeer {
+	kept, ok := r.Context().Value(connKey{}).(*atomic.Pointer[channelPeer])
+	if !ok {
+		return channelPeerOf(*r.TLS)
+	}
+	if p := kept.Load(); p != nil {
+		return *p
+	}
+	p := channelPeerOf(*r.TLS)
+	kept.Store(&p)
+	return p
+}
+
+func channelPeerOf(cs tls.ConnectionState) channelPeer {
+	leaf := cs.PeerCertificates[0]
+	return channelPeer{keyID: pki.KeyID(leaf.PublicKey), until: leaf.NotAfter}
+}
 
 // Server returns the server of the link with limits on slow and silent peers (spec D33). It speaks HTTP/2 and, to nodes
 // that offer it, frames.
@@ -139,7 +148,7 @@ func (l *Link) Server(settings pki.Settings, log *slog.Logger) *http.Server {
 		},
 		Handler: l, TLSConfig: settings.Server(), MaxHeaderBytes: maxHeader, HTTP2: http2Limits(),
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, new(atomic.Pointer[string]))
+			return context.WithValue(ctx, connKey{}, new(atomic.Pointer[channelPeer]))
 		},
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // failed handshakes of strangers are no fault of ours
@@ -174,6 +183,9 @@ type peerLink struct {
 	key, url string
 	settings pki.Settings
 	tr       *http.Transport
+	// ends is the Unix time at which the first of the certificates ends that its connections were opened with, the peer's
+	// and this node's own; 0 before the first connection.
+	ends atomic.Int64
 
 	dialing chan struct{} // holds one token; who has it may dial
 	mu      sync.Mutex    // guards both
@@ -330,7 +342,43 @@ func (c *Carrier) roundTrip(ctx context.Context, tr *http.Transport, p exchange.
 	return c.readAnswer(resp, p)
 }
 
-// peer returns the way to a peer; when its key or address changed, connections to the old ones are closed.
+// note remembers the end of a certificate that a connection was opened with.
+func (l *peerLink) note(end time.Time) {
+	for {
+		old := l.ends.Load()
+		if old != 0 && old <= end.Unix() || l.ends.CompareAndSwap(old, end.Unix()) {
+			return
+		}
+	}
+}
+
+// over reports whether a certificate has ended that open connections rest on; a new connection shows today's.
+func (l *peerLink) over(now time.Time) bool {
+	end := l.ends.Load()
+	return end != 0 && now.Unix() > end
+}
+
+func (c *Carrier) clock() time.Time {
+	if c.Now == nil {
+		return time.Now() //nolint:forbidigo // a carrier without a clock runs on the wall clock
+	}
+	return c.Now()
+}
+
+// identityFor is [Carrier.Identity] for the connections of a link, which end with the certificate.
+func (c *Carrier) identityFor(l *peerLink) func() *tls.Certificate {
+	return func() *tls.Certificate {
+		cert := c.Identity()
+		// One that has ended already opens no connection, so it must not end those that are open.
+		if cert != nil && cert.Leaf != nil && c.clock().Before(cert.Leaf.NotAfter) {
+			l.note(cert.Leaf.NotAfter)
+		}
+		return cert
+	}
+}
+
+// peer returns the way to a peer. When its key or address changed, connections to the old ones are closed; when a
+// certificate ended, new ones are opened.
 func (c *Carrier) peer(p exchange.Peer) *peerLink {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -338,17 +386,22 @@ func (c *Carrier) peer(p exchange.Peer) *peerLink {
 		c.peers = map[string]*peerLink{}
 	}
 	l, ok := c.peers[p.ServerID]
-	if ok && l.key == p.TLSKeyID && l.url == p.URL {
+	same := ok && l.key == p.TLSKeyID && l.url == p.URL
+	switch {
+	case same && !l.over(c.clock()):
 		return l
-	}
-	if ok {
+	case same:
+		time.AfterFunc(redialGrace, l.close) // calls that are under way may end
+	case ok:
 		l.close()
 	}
 	l = &peerLink{key: p.TLSKeyID, url: p.URL, dialing: make(chan struct{}, 1)}
-	l.settings = pki.Settings{Identity: c.Identity, Roots: c.Roots, Now: c.Now, Protocols: linkProtocols, Accept: func(leaf *x509.Certificate) error {
+	link := l
+	l.settings = pki.Settings{Identity: c.identityFor(l), Roots: c.Roots, Now: c.Now, Protocols: linkProtocols, Accept: func(leaf *x509.Certificate) error {
 		if !p.AcceptsTLS(pki.KeyID(leaf.PublicKey)) {
 			return fmt.Errorf("the peer's key is not the one the directory lists for %s", p.ServerID)
 		}
+		link.note(leaf.NotAfter)
 		return nil
 	}}
 	plain := l.settings

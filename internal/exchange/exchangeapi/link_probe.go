@@ -17,10 +17,7 @@ import (
 
 // TestChannel implements [exchange.ChannelTester]: it opens a connection of its own, beside those that carry.
 func (c *Carrier) TestChannel(ctx context.Context, p exchange.Peer) []exchange.Step {
-	now := c.Now
-	if now == nil {
-		now = time.Now //nolint:forbidigo // a carrier without a clock runs on the wall clock
-	}
+	now := c.clock
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	t := channelTest{now: now}

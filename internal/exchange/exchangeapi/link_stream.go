@@ -215,7 +215,7 @@ func (c cancelling) Close() error {
 
 // hold keeps an answer until it is fetched and tells the peer under which word.
 func (s *framedServer) hold(id uint64, resp *exchange.WireResponse) {
-	token := s.link.held.keep(s.peer, resp)
+	token := s.link.held.keep(s.peer.keyID, resp)
 	_ = s.w.add(func(b []byte) []byte { return appendHeld(b, id, token) }) // a connection that ended has nobody to tell
 }
 

@@ -230,7 +230,7 @@ func (n *testNet) startWith(t *testing.T, id string, subs []string, db *storage.
 	csr, err := pki.NewCSR(tlsKey, id)
 	must(err)
 	p := strings.Split(id, "/")
-	cert, err := n.ca.IssueNode(csr, pki.NodeSubject{Instance: p[0], Class: p[1], Member: p[2], Server: p[3], Hosts: []string{"127.0.0.1"}}, time.Now(), time.Hour)
+	cert, err := n.ca.IssueNode(csr, pki.NodeSubject{Instance: p[0], Class: p[1], Member: p[2], Server: p[3], Hosts: []string{"127.0.0.1"}}, time.Now(), 30*24*time.Hour) // tests move the clock by hours
 	must(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)

@@ -23,9 +23,9 @@ type everything struct {
 	Kind   string            `json:"kind,omitempty" enum:"full,digest,off"`
 	Words  map[string]string `json:"words,omitempty"`
 	Tags   []string          `json:"tags,omitempty"`
-	Since  time.Time         `json:"since,omitempty"`
+	Since  *time.Time        `json:"since,omitempty"`
 	Number *float64          `json:"number,omitempty"`
-	Within struct {
+	Within *struct {
 		URL     string   `json:"url"`
 		Seconds int      `json:"seconds,omitempty"`
 		Rules   []subset `json:"rules,omitempty"`
@@ -75,7 +75,7 @@ func FuzzRequest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, target, body string) {
-		r, err := http.NewRequest(http.MethodPost, "http://node.vn/api/t/"+target, strings.NewReader(body)) //nolint:noctx // ends with the call
+		r, err := http.NewRequest(http.MethodPost, "http://node.vn/api/t/"+target, strings.NewReader(body))
 		if err != nil {
 			return
 		}
