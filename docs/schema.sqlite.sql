@@ -545,12 +545,13 @@ CREATE TABLE receipt_batch (
 CREATE TABLE receipt_issued (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	doc_id TEXT NOT NULL,
+	copy TEXT NOT NULL, -- '' for the acceptance of the whole message
 	event TEXT NOT NULL,
 	document_id TEXT NOT NULL,
 	kind TEXT NOT NULL,
 	sha256 TEXT NOT NULL,
 	sender TEXT NOT NULL,
-	receiver TEXT NOT NULL,
+	receiver TEXT NOT NULL, -- codes between blanks
 	at BIGINT NOT NULL,
 	journal TEXT NOT NULL,
 	reason TEXT NOT NULL,
@@ -560,7 +561,7 @@ CREATE TABLE receipt_issued (
 	place BIGINT NOT NULL DEFAULT 0  -- in the tree of the batch
 	);
 CREATE INDEX receipt_issued_batch ON receipt_issued (batch, place, id);
-CREATE UNIQUE INDEX receipt_issued_once ON receipt_issued (doc_id, event);
+CREATE UNIQUE INDEX receipt_issued_once ON receipt_issued (doc_id, copy, event);
 
 CREATE TABLE registers_alias (
 	register   TEXT NOT NULL,

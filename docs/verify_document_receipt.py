@@ -95,7 +95,7 @@ def main(argv):
     except (Invalid, ValueError, KeyError, TypeError, IndexError) as e:
         print("NOT VALID:", e)
         return 1
-    for k in ("at", "event", "documentId", "from", "to", "docId", "sha256", "iss", "reason"):
+    for k in ("at", "event", "documentId", "from", "to", "docId", "copyId", "sha256", "iss", "reason"):
         print("%-11s %s" % (k, claims[k]))
     print("valid;", "time-stamped" if stamped else "time-stamp pending")
     if "anchor" not in opts:

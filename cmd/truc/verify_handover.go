@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"truc/internal/directory"
@@ -54,7 +55,7 @@ func (v verifier) handover(content []byte, anchor, roots, document string) error
 	}
 	fmt.Fprintf(v.out, "%s  %s\n", i18n.DateTime(rep.At), events[rep.Event])
 	for _, l := range [][2]string{
-		{"document", rep.DocumentID}, {"from", rep.From}, {"to", rep.To}, {"reason", rep.Reason}, {"id", rep.DocID}, {"sha256", rep.SHA256}, {"journal", rep.Journal}, {"issuer", rep.Issuer},
+		{"document", rep.DocumentID}, {"from", rep.From}, {"to", strings.Join(rep.To, ", ")}, {"reason", rep.Reason}, {"id", rep.DocID}, {"copy", rep.Copy}, {"sha256", rep.SHA256}, {"journal", rep.Journal}, {"issuer", rep.Issuer},
 	} {
 		if l[1] != "" {
 			fmt.Fprintf(v.out, "  %-10s %s\n", l[0], l[1])
@@ -104,7 +105,7 @@ func fileDigest(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err

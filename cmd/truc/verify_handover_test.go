@@ -89,7 +89,7 @@ func handoverReceipt(t *testing.T, alg pki.Alg, document []byte, stamped bool) (
 	for _, e := range []receipt.Event{receipt.Accepted, receipt.Delivered, receipt.Refused} {
 		err = db.InTx(t.Context(), func(tx *storage.Tx) error {
 			return s.Issue(t.Context(), tx, receipt.Fact{
-				Event: e, DocID: "5b0c7a1e", DocumentID: "H36,2026/11/22,08/UBND-VP", Kind: "edoc", SHA256: hex.EncodeToString(sum[:]), From: "H36", To: "G98", At: now,
+				Event: e, DocID: "5b0c7a1e", DocumentID: "H36,2026/11/22,08/UBND-VP", Kind: "edoc", SHA256: hex.EncodeToString(sum[:]), From: "H36", To: []string{"G98"}, At: now,
 				Journal: strings.Repeat("0f", 32), Reason: "không đúng thẩm quyền <&>",
 			})
 		})
@@ -102,7 +102,7 @@ func handoverReceipt(t *testing.T, alg pki.Alg, document []byte, stamped bool) (
 			t.Fatal(err)
 		}
 	}
-	list, err := s.Of(t.Context(), "5b0c7a1e")
+	list, err := s.Of(t.Context(), "5b0c7a1e", "")
 	if err != nil || len(list) != 3 {
 		t.Fatal(list, err)
 	}

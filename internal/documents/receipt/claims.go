@@ -43,14 +43,15 @@ var events = []Event{Accepted, Delivered, Opened, Refused}
 // Fact is what a receipt states.
 type Fact struct {
 	Event Event
-	// DocID is the axis' id: of the message for Accepted, of the receiver's copy for the others.
-	DocID string
+	// DocID is the axis' id of the message, Copy that of the receiver's copy; empty for Accepted.
+	DocID, Copy string
 	// DocumentID is the document's own id (edXML), opaque. Kind is "edoc" or "status".
 	DocumentID, Kind string
 	// SHA256 is the hex digest of the edXML bytes.
 	SHA256 string
-	// From and To are agency codes. To is empty for Accepted of a document with several receivers.
-	From, To string
+	// From and To are agency codes.
+	From string
+	To   []string
 	// At is when it happened, UTC, microseconds.
 	At time.Time
 	// Journal is the hex hash of the axis' journal entry that records the event.
@@ -61,18 +62,19 @@ type Fact struct {
 
 // claims is the payload of the JWS: all fields always, in canonical JSON (RFC 8785).
 type claims struct {
-	V          int    `json:"v"`
-	Issuer     string `json:"iss"`
-	Event      Event  `json:"event"`
-	DocID      string `json:"docId"`
-	DocumentID string `json:"documentId"`
-	Kind       string `json:"kind"`
-	SHA256     string `json:"sha256"`
-	From       string `json:"from"`
-	To         string `json:"to"`
-	At         string `json:"at"`
-	Journal    string `json:"journal"`
-	Reason     string `json:"reason"`
+	V          int      `json:"v"`
+	Issuer     string   `json:"iss"`
+	Event      Event    `json:"event"`
+	DocID      string   `json:"docId"`
+	CopyID     string   `json:"copyId"`
+	DocumentID string   `json:"documentId"`
+	Kind       string   `json:"kind"`
+	SHA256     string   `json:"sha256"`
+	From       string   `json:"from"`
+	To         []string `json:"to"`
+	At         string   `json:"at"`
+	Journal    string   `json:"journal"`
+	Reason     string   `json:"reason"`
 }
 
 // header of the JWS. The type keeps a signature over a receipt from passing for one over something else.
@@ -85,7 +87,7 @@ type header struct {
 const (
 	typ        = "truc-document-receipt+jws"
 	timeLayout = "2006-01-02T15:04:05.000000Z"
-	maxJWS     = 16 << 10
+	maxJWS     = 128 << 10 // a thousand receivers
 )
 
 var (
@@ -95,7 +97,7 @@ var (
 
 func claimsOf(issuer string, f Fact) claims {
 	return claims{
-		V: 1, Issuer: issuer, Event: f.Event, DocID: f.DocID, DocumentID: f.DocumentID, Kind: f.Kind, SHA256: f.SHA256, From: f.From, To: f.To,
+		V: 1, Issuer: issuer, Event: f.Event, DocID: f.DocID, CopyID: f.Copy, DocumentID: f.DocumentID, Kind: f.Kind, SHA256: f.SHA256, From: f.From, To: append([]string{}, f.To...),
 		At: f.At.UTC().Format(timeLayout), Journal: f.Journal, Reason: f.Reason,
 	}
 }
@@ -105,20 +107,20 @@ func (c claims) fact() (f Fact, err error) {
 	if err != nil {
 		return f, errClaims
 	}
-	return Fact{Event: c.Event, DocID: c.DocID, DocumentID: c.DocumentID, Kind: c.Kind, SHA256: c.SHA256, From: c.From, To: c.To, At: at, Journal: c.Journal, Reason: c.Reason}, nil
+	return Fact{Event: c.Event, DocID: c.DocID, Copy: c.CopyID, DocumentID: c.DocumentID, Kind: c.Kind, SHA256: c.SHA256, From: c.From, To: c.To, At: at, Journal: c.Journal, Reason: c.Reason}, nil
 }
 
 func (c claims) check() error {
 	for _, s := range []struct {
 		text string
 		max  int
-	}{{c.Issuer, 128}, {c.DocID, 128}, {c.DocumentID, 512}, {c.From, 64}, {c.To, 64}, {c.Reason, 2000}} {
+	}{{c.Issuer, 128}, {c.DocID, 128}, {c.CopyID, 128}, {c.DocumentID, 512}, {c.From, 64}, {strings.Join(c.To, ""), 64 * 1024}, {c.Reason, 4000}} {
 		if len(s.text) > s.max || !utf8.ValidString(s.text) || strings.ContainsFunc(s.text, func(r rune) bool { return r < 0x20 && r != '\n' || r == 0x7f }) {
 			return errClaims
 		}
 	}
 	switch {
-	case c.V != 1, c.Issuer == "", c.DocID == "", c.From == "", !slices.Contains(events, c.Event):
+	case c.V != 1, c.Issuer == "", c.DocID == "", c.From == "", c.To == nil, !slices.Contains(events, c.Event):
 		return errClaims
 	case c.Kind != "edoc" && c.Kind != "status", !hexDigest.MatchString(c.SHA256), c.Journal != "" && !hexDigest.MatchString(c.Journal):
 		return errClaims

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ var at = time.Date(2026, 11, 22, 3, 4, 5, 678901000, time.UTC)
 
 func fact() Fact {
 	return Fact{
-		Event: Delivered, DocID: "5b0c7a1e", DocumentID: "H36,2026/11/22,08/UBND-VP", Kind: "edoc", SHA256: strings.Repeat("ab", 32), From: "H36", To: "G98",
+		Event: Delivered, DocID: "5b0c7a1e", Copy: "77aa", DocumentID: "H36,2026/11/22,08/UBND-VP", Kind: "edoc", SHA256: strings.Repeat("ab", 32), From: "H36", To: []string{"G98"},
 		At: at, Journal: strings.Repeat("0f", 32),
 	}
 }
@@ -89,7 +90,7 @@ type memory struct {
 
 func (m *memory) Add(_ context.Context, _ Tx, r Issued) (int64, bool, error) {
 	for _, o := range m.list {
-		if o.DocID == r.DocID && o.Event == r.Event {
+		if o.DocID == r.DocID && o.Copy == r.Copy && o.Event == r.Event {
 			return 0, false, nil
 		}
 	}
@@ -98,9 +99,9 @@ func (m *memory) Add(_ context.Context, _ Tx, r Issued) (int64, bool, error) {
 	return r.ID, true, nil
 }
 
-func (m *memory) Of(_ context.Context, ids ...string) (out []Issued, _ error) {
+func (m *memory) Of(_ context.Context, docID, copyID string) (out []Issued, _ error) {
 	for _, r := range m.list {
-		if slices.Contains(ids, r.DocID) {
+		if r.DocID == docID && (copyID == "" || r.Copy == copyID) {
 			out = append(out, r)
 		}
 	}
@@ -195,7 +196,7 @@ func TestReceiptOfEachEventVerifies(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		list, err := s.Of(t.Context(), fact().DocID)
+		list, err := s.Of(t.Context(), fact().DocID, "")
 		if err != nil || len(list) != len(events) {
 			t.Fatalf("Of = %d receipts, %v", len(list), err)
 		}
@@ -222,7 +223,7 @@ func TestReceiptOfEachEventVerifies(t *testing.T) {
 			rep, err := Verify(file, trust)
 			want := fact()
 			want.Event = e
-			if err != nil || rep.Pending || rep.OwnRoots || rep.Fact != want || !rep.StampedAt.Equal(at.Add(time.Second).Truncate(time.Second)) {
+			if err != nil || rep.Pending || rep.OwnRoots || !reflect.DeepEqual(rep.Fact, want) || !rep.StampedAt.Equal(at.Add(time.Second).Truncate(time.Second)) {
 				t.Errorf("%s: %+v, %v", e, rep, err)
 			}
 		}
@@ -397,7 +398,7 @@ func TestOneReceiptPerEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if list, err := s.Of(t.Context(), fact().DocID); len(list) != 1 || err != nil {
+	if list, err := s.Of(t.Context(), fact().DocID, ""); len(list) != 1 || err != nil {
 		t.Errorf("Of = %d receipts, %v; want 1", len(list), err)
 	}
 }

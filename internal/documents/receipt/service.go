@@ -40,11 +40,11 @@ type Batch struct {
 
 // Store keeps receipts. A missing row is errs.NotFound.
 type Store interface {
-	// Add keeps a receipt in the caller's transaction. The same event of the same docId a second time is not kept: the
+	// Add keeps a receipt in the caller's transaction. The same event of the same copy a second time is not kept: the
 	// first one stands, and added is false.
 	Add(ctx context.Context, tx Tx, r Issued) (id int64, added bool, err error)
-	// Of lists the receipts of the ids given, oldest first; Get returns one.
-	Of(ctx context.Context, docIDs ...string) ([]Issued, error)
+	// Of lists the receipts about a message, about one copy of it where copyID is given, the oldest first; Get returns one.
+	Of(ctx context.Context, docID, copyID string) ([]Issued, error)
 	Get(ctx context.Context, id int64) (Issued, error)
 	// Unstamped returns the oldest receipts without a time-stamp; Waiting counts them and says when the oldest was signed.
 	Unstamped(ctx context.Context, limit int) ([]Issued, error)
@@ -82,7 +82,7 @@ type Service struct {
 }
 
 // Issue signs a receipt in the transaction that records the fact: none exists for what is not committed. The same event of
-// the same id again does nothing.
+// the same copy again does nothing.
 func (s *Service) Issue(ctx context.Context, tx Tx, f Fact) (err error) {
 	defer errs.Wrap(&err, "issue receipt")
 	f.At = f.At.UTC().Truncate(time.Microsecond)
@@ -96,9 +96,9 @@ func (s *Service) Issue(ctx context.Context, tx Tx, f Fact) (err error) {
 	return err
 }
 
-// Of lists the receipts of messages and copies, the oldest first.
-func (s *Service) Of(ctx context.Context, docIDs ...string) ([]Issued, error) {
-	return s.Store.Of(ctx, docIDs...)
+// Of lists the receipts about a message, or about one copy of it when copyID is given, the oldest first.
+func (s *Service) Of(ctx context.Context, docID, copyID string) ([]Issued, error) {
+	return s.Store.Of(ctx, docID, copyID)
 }
 
 // File returns a receipt as a file that can be checked offline.

@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,12 +23,13 @@ var Migrations embed.FS
 // Store implements [receipt.Store].
 type Store struct{ DB *storage.DB }
 
-const columns = `id, doc_id, event, document_id, kind, sha256, sender, receiver, at, journal, reason, jws, directory, batch, place`
+const columns = `id, doc_id, copy, event, document_id, kind, sha256, sender, receiver, at, journal, reason, jws, directory, batch, place`
 
 func scan(row func(...any) error) (r receipt.Issued, err error) {
 	var at int64
-	var jws string
-	err = row(&r.ID, &r.DocID, &r.Event, &r.DocumentID, &r.Kind, &r.SHA256, &r.From, &r.To, &at, &r.Journal, &r.Reason, &jws, &r.Directory, &r.Batch, &r.Index)
+	var jws, to string
+	err = row(&r.ID, &r.DocID, &r.Copy, &r.Event, &r.DocumentID, &r.Kind, &r.SHA256, &r.From, &to, &at, &r.Journal, &r.Reason, &jws, &r.Directory, &r.Batch, &r.Index)
+	r.To = strings.Fields(to)
 	r.At, r.JWS = time.UnixMicro(at).UTC(), []byte(jws)
 	return r, err
 }
@@ -55,9 +55,9 @@ func (s *Store) Add(ctx context.Context, tx receipt.Tx, r receipt.Issued) (id in
 	if tx == nil {
 		return 0, false, errors.New("a receipt is written in the transaction of what it states")
 	}
-	rows, err := tx.QueryContext(ctx, `INSERT INTO receipt_issued (doc_id, event, document_id, kind, sha256, sender, receiver, at, journal, reason, jws, directory)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (doc_id, event) DO NOTHING RETURNING id`,
-		r.DocID, string(r.Event), r.DocumentID, r.Kind, r.SHA256, r.From, r.To, storage.Micros(r.At), r.Journal, r.Reason, string(r.JWS), r.Directory)
+	rows, err := tx.QueryContext(ctx, `INSERT INTO receipt_issued (doc_id, copy, event, document_id, kind, sha256, sender, receiver, at, journal, reason, jws, directory)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (doc_id, copy, event) DO NOTHING RETURNING id`,
+		r.DocID, r.Copy, string(r.Event), r.DocumentID, r.Kind, r.SHA256, r.From, strings.Join(r.To, " "), storage.Micros(r.At), r.Journal, r.Reason, string(r.JWS), r.Directory)
 	ids, err := list(rows, err, func(row func(...any) error) (id int64, err error) { err = row(&id); return id, err })
 	if err != nil || len(ids) == 0 {
 		return 0, false, err
@@ -66,16 +66,9 @@ func (s *Store) Add(ctx context.Context, tx receipt.Tx, r receipt.Issued) (id in
 }
 
 // Of implements [receipt.Store].
-func (s *Store) Of(ctx context.Context, docIDs ...string) (_ []receipt.Issued, err error) {
+func (s *Store) Of(ctx context.Context, docID, copyID string) (_ []receipt.Issued, err error) {
 	defer errs.Wrap(&err, "receipts")
-	if len(docIDs) == 0 {
-		return nil, nil
-	}
-	marks, args := make([]string, len(docIDs)), make([]any, len(docIDs))
-	for i, id := range docIDs {
-		marks[i], args[i] = "$"+strconv.Itoa(i+1), id
-	}
-	rows, err := s.DB.QueryContext(ctx, `SELECT `+columns+` FROM receipt_issued WHERE doc_id IN (`+strings.Join(marks, ", ")+`) ORDER BY id`, args...)
+	rows, err := s.DB.QueryContext(ctx, `SELECT `+columns+` FROM receipt_issued WHERE doc_id = $1 AND ($2 = '' OR copy = $3) ORDER BY id`, docID, copyID, copyID)
 	return list(rows, err, scan)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func migrations(t *testing.T) fs.FS {
 
 func fact(id string, e receipt.Event) receipt.Fact {
 	return receipt.Fact{
-		Event: e, DocID: id, DocumentID: "H36,2026/11/22,08/UBND-VP", Kind: "edoc", SHA256: strings.Repeat("ab", 32), From: "H36", To: "G98", At: at,
+		Event: e, DocID: "m", Copy: id, DocumentID: "H36,2026/11/22,08/UBND-VP", Kind: "edoc", SHA256: strings.Repeat("ab", 32), From: "H36", To: []string{"G98", "H57"}, At: at,
 		Journal: strings.Repeat("0f", 32), Reason: "không đúng thẩm quyền",
 	}
 }
@@ -68,7 +69,7 @@ func TestNoReceiptForWhatIsNotCommitted(t *testing.T) {
 		if !errors.Is(err, undone) {
 			t.Fatal(err)
 		}
-		if list, err := s.Of(t.Context(), "a"); len(list) != 0 || err != nil {
+		if list, err := s.Of(t.Context(), "m", ""); len(list) != 0 || err != nil {
 			t.Errorf("a receipt for what was undone: %v, %v", list, err)
 		}
 		if err := s.Issue(t.Context(), nil, fact("a", receipt.Accepted)); err == nil {
@@ -100,11 +101,15 @@ func TestReceiptsAreKeptOnceAndStamped(t *testing.T) {
 		if err := s.StampAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		list, err := s.Of(t.Context(), "0", fmt.Sprint(n-1))
-		if err != nil || len(list) != 2 {
+		list, err := s.Of(t.Context(), "m", "")
+		if err != nil || len(list) != n {
 			t.Fatal(list, err)
 		}
-		if list[0].Batch == list[1].Batch || list[0].Batch == 0 || list[0].Fact != fact("0", receipt.Delivered) {
+		if one, err := s.Of(t.Context(), "m", "7"); err != nil || len(one) != 1 || one[0].Copy != "7" {
+			t.Errorf("receipts of one copy: %v, %v", one, err)
+		}
+		list = []receipt.Issued{list[0], list[n-1]}
+		if list[0].Batch == list[1].Batch || list[0].Batch == 0 || !reflect.DeepEqual(list[0].Fact, fact("0", receipt.Delivered)) {
 			t.Errorf("two batches were expected, with what was stored: %+v", list)
 		}
 		for _, r := range list {
