@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-const childDir = "TRUC_TEST_BLOBS_CHILD"
+const childMark = "TRUC_TEST_BLOBS_CHILD" // set in the child, whose working folder is the store
 
 // TestKilledProcess starts a child that stores files from several goroutines and prints each name it was given, kills it
 // with SIGKILL in the middle, and wants every named file whole and every file with a name complete, three times over.
 func TestKilledProcess(t *testing.T) {
-	if dir := os.Getenv(childDir); dir != "" {
-		child(dir)
+	if os.Getenv(childMark) != "" {
+		child()
 		return
 	}
 	exe, err := os.Executable()
@@ -28,7 +28,7 @@ func TestKilledProcess(t *testing.T) {
 	dir, acknowledged := t.TempDir(), map[string]bool{}
 	for round := range 3 {
 		cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestKilledProcess$")
-		cmd.Env = append(os.Environ(), childDir+"="+dir)
+		cmd.Env, cmd.Dir = append(os.Environ(), childMark+"=1"), dir
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -65,8 +65,8 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-func child(dir string) {
-	s, err := Open(dir)
+func child() {
+	s, err := Open(".")
 	if err != nil {
 		fmt.Println("open", err)
 		os.Exit(1)

@@ -54,7 +54,7 @@ const tmpDir, partialDir = "tmp", "partial"
 // Open opens the store in a folder, and makes the folder when it is missing.
 func Open(dir string) (*Store, error) {
 	for _, d := range []string{tmpDir, partialDir} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil { //nolint:gosec // the folder is the operator's
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			return nil, err
 		}
 	}
@@ -64,9 +64,7 @@ func Open(dir string) (*Store, error) {
 	return &Store{dir: dir, fetching: map[string]bool{}, open: openFile}, nil
 }
 
-func openFile(path string, flag int) (file, error) {
-	return os.OpenFile(path, flag, 0o600) //nolint:gosec // the folder is the operator's
-}
+func openFile(path string, flag int) (file, error) { return os.OpenFile(path, flag, 0o600) }
 
 // ValidName reports whether s can be the name of a stored file: 64 lower-case hexadecimal digits.
 func ValidName(s string) bool {
@@ -134,11 +132,11 @@ func (s *Store) Create() (*Writer, error) {
 	}
 	path := f.Name()
 	if err := f.Close(); err != nil {
-		return nil, errors.Join(err, os.Remove(path))
+		return nil, errors.Join(err, removeIfThere(path))
 	}
 	out, err := s.open(path, os.O_WRONLY)
 	if err != nil {
-		return nil, errors.Join(err, os.Remove(path)) //nolint:gosec // a name that CreateTemp gave
+		return nil, errors.Join(err, removeIfThere(path))
 	}
 	return &Writer{store: s, file: out, path: path, hash: sha256.New()}, nil
 }
@@ -189,7 +187,7 @@ func (w *Writer) Commit() (Blob, error) {
 		err = w.file.Sync()
 	}
 	if err = errors.Join(err, w.file.Close()); err != nil {
-		return Blob{}, errors.Join(writeError(err), os.Remove(w.path))
+		return Blob{}, errors.Join(writeError(err), removeIfThere(w.path))
 	}
 	b := Blob{SHA256: w.Sum(), Size: w.size}
 	if err := w.store.name(w.path, b.SHA256); err != nil {
@@ -204,7 +202,7 @@ func (w *Writer) Discard() error {
 		return nil
 	}
 	w.done = true
-	return errors.Join(w.file.Close(), os.Remove(w.path))
+	return errors.Join(w.file.Close(), removeIfThere(w.path))
 }
 
 // name moves a complete file, whose content is on the disk, to its final name. It replaces a file of that name, which

@@ -1,0 +1,220 @@
+package axis
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"truc/internal/errs"
+)
+
+// Event names what happened. Events are stored: append only.
+type Event string
+
+// The events of the journal.
+const (
+	EvAccepted   Event = "accepted"   // a message was taken from its sender
+	EvQueued     Event = "queued"     // a copy of it was made for a receiver
+	EvOpened     Event = "opened"     // the receiver's party was given the payload for the first time
+	EvProcessing Event = "processing" // the receiver's party works on it
+	EvReturned   Event = "returned"   // it said nothing more until its lease ended
+	EvFailed     Event = "failed"     // it could not take the copy over
+	EvDelivered  Event = "delivered"  // it took the copy over, for good
+	EvRefused    Event = "refused"    // the receiver's desk gave the document back (status 02)
+	EvBusiness   Event = "business"   // another status of the receiver's desk, or of the sender (13)
+	EvRepeated   Event = "repeated"   // the sender handed the same bytes in again
+	EvMoved      Event = "moved"      // the copy went to another party with its agency
+	EvPushed     Event = "pushed"     // the copy was sent to its node again by hand
+	EvExpired    Event = "expired"    // the payload was given up at the end of its retention
+	EvAgency     Event = "agency"     // the register of agencies changed
+	EvSystem     Event = "system"     // the register of systems changed
+)
+
+// Entry is one fact of the journal. Entries are append-only, without gaps, and each holds the hash of the one before it.
+type Entry struct {
+	Seq   int64  `json:"seq"`
+	At    int64  `json:"at"` // UTC microseconds
+	Event Event  `json:"event"`
+	DocID string `json:"docId,omitempty"`
+	Copy  string `json:"copy,omitempty"`
+	Kind  string `json:"kind,omitempty"`
+	// Party acted or is concerned; Peer is the party on the other side, which may read the entry too.
+	Party Party `json:"party,omitempty"`
+	Peer  Party `json:"peer,omitempty"`
+	// From and To are agency codes.
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+	// Document is the edXML identifier.
+	Document string `json:"document,omitempty"`
+	SHA256   string `json:"sha256,omitempty"`
+	Size     int64  `json:"size,omitempty"`
+	// Note is what else belongs to the event: the reason of a failure, a status code, the code that the sender wrote.
+	Note string `json:"note,omitempty"`
+
+	PrevHash string `json:"-"`
+	Hash     string `json:"-"`
+}
+
+// Time returns when it happened.
+func (e Entry) Time() time.Time { return time.UnixMicro(e.At).UTC() }
+
+// seal numbers e and chains it to the entry before it.
+func (e *Entry) seal(seq int64, prev string) error {
+	e.Seq, e.PrevHash = seq, prev
+	b, err := json.Marshal(e) // struct fields in order: the canonical form that bytes of our own making need
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(append([]byte(prev+"\n"), b...))
+	e.Hash = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// VerifyChain checks numbers and hashes of entries that follow one with a number and hash; 0 and "" before the first.
+func VerifyChain(seq int64, hash string, list []Entry) error {
+	for _, e := range list {
+		seq++
+		stored := e.Hash
+		if e.Seq != seq || e.PrevHash != hash {
+			return fmt.Errorf("journal entry %d does not follow the one before it", e.Seq)
+		}
+		if err := e.seal(seq, hash); err != nil {
+			return err
+		}
+		if e.Hash != stored {
+			return fmt.Errorf("journal entry %d was changed after it was written", e.Seq)
+		}
+		hash = stored
+	}
+	return nil
+}
+
+// JournalQuery chooses entries: those after a number, in order; or, with Newest, those before it, the newest first.
+type JournalQuery struct {
+	After int64
+	// Newest turns the order around; After 0 then means from the end.
+	Newest bool
+	Party  Party
+	DocID  string
+	Event  Event
+	Limit  int
+}
+
+// Journal lists entries for people at the center.
+func (h *Hub) Journal(ctx context.Context, q JournalQuery) ([]Entry, error) {
+	q.Limit = rows(q.Limit)
+	return h.Store.Journal(ctx, q)
+}
+
+// Events lists what happened to the copies and messages of a party, after a number, in order. Numbers follow the order of
+// commits, so nobody who goes on from the last number misses one.
+func (h *Hub) Events(ctx context.Context, p Party, after int64, limit int) ([]Entry, error) {
+	return h.Store.Journal(ctx, JournalQuery{After: after, Party: p, Limit: rows(limit)})
+}
+
+// VerifyJournal reads the whole journal and returns the number and hash of its last entry.
+func (h *Hub) VerifyJournal(ctx context.Context) (seq int64, hash string, err error) {
+	for {
+		list, err := h.Store.Journal(ctx, JournalQuery{After: seq, Limit: maxRows})
+		if err != nil || len(list) == 0 {
+			return seq, hash, err
+		}
+		if err := VerifyChain(seq, hash, list); err != nil {
+			return seq, hash, errs.E(errs.Internal, "axis.journal_broken", err)
+		}
+		seq, hash = list[len(list)-1].Seq, list[len(list)-1].Hash
+	}
+}
+
+// Anchor writes number and hash of the journal's head into the audit log, which is a transparency log that others witness,
+// when the journal grew since the number given. It returns the number to give the next time.
+func (h *Hub) Anchor(ctx context.Context, since int64) (seq int64, err error) {
+	seq = since
+	err = h.Store.InTx(ctx, func(tx Tx) error {
+		head, hash, err := tx.Head(ctx)
+		if err != nil || head == since {
+			return err
+		}
+		seq = head
+		return h.Audit.Act(ctx, tx, "system", "axis.journal.head", strconv.FormatInt(head, 10)+":"+hash)
+	})
+	return seq, err
+}
+
+// record appends entries and issues the receipts that belong to them. Call it last in a transaction: it holds the journal.
+func (h *Hub) record(ctx context.Context, tx Tx, list ...Entry) error {
+	seq, hash, err := tx.Head(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		seq++
+		if err := list[i].seal(seq, hash); err != nil {
+			return err
+		}
+		hash = list[i].Hash
+	}
+	if err := tx.AddEntries(ctx, list); err != nil || h.Issuer == nil {
+		return err
+	}
+	var to []string // of an acceptance: the receivers in the same batch
+	for _, e := range list {
+		if e.Event == EvQueued {
+			to = append(to, e.To)
+		}
+	}
+	for _, e := range list {
+		f := Fact{Event: e.Event, At: e.Time(), DocID: e.DocID, Copy: e.Copy, Kind: e.Kind, DocumentID: e.Document, From: e.From, To: []string{e.To}, Party: e.Party, Seq: e.Seq, Hash: e.Hash}
+		f.Payload.SHA256, f.Payload.Size = e.SHA256, e.Size
+		switch e.Event {
+		case EvAccepted:
+			f.To = to
+		case EvOpened, EvDelivered, EvRefused:
+		default:
+			continue
+		}
+		if err := h.Issuer.Issue(ctx, tx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyEntry is an event of a copy.
+func copyEntry(ev Event, at time.Time, c Copy, note string) Entry {
+	return Entry{
+		At: at.UnixMicro(), Event: ev, DocID: c.Message, Copy: c.ID, Kind: c.Kind, Party: c.Party, Peer: c.Sender, From: c.From, To: c.To, Document: c.Document,
+		SHA256: c.Payload.SHA256, Size: c.Payload.Size, Note: note,
+	}
+}
+
+// messageEntry is an event of a message.
+func messageEntry(ev Event, at time.Time, m Message, note string) Entry {
+	return Entry{
+		At: at.UnixMicro(), Event: ev, DocID: m.ID, Kind: m.Kind, Party: m.Party, From: m.From, Document: m.DocumentID,
+		SHA256: m.Payload.SHA256, Size: m.Payload.Size, Note: note,
+	}
+}
+
+// Receipts returns the receipts that a party may have: all of a message it sent, those of its own copy of another.
+func (h *Hub) Receipts(ctx context.Context, p Party, docID string) ([]Receipt, error) {
+	m, err := h.Store.Message(ctx, docID)
+	if err == nil && m.Party == p {
+		return h.Store.ReceiptsOf(ctx, m.ID, "")
+	}
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return nil, err
+	}
+	c, err := h.Store.Copy(ctx, docID)
+	if err == nil && c.Party == p {
+		return h.Store.ReceiptsOf(ctx, c.Message, c.ID)
+	}
+	if err == nil || errs.Is(err, errs.NotFound) {
+		return nil, refuse(CodeRequest, "axis.message_unknown")
+	}
+	return nil, err
+}
