@@ -33,6 +33,8 @@ type Appearance struct {
 	FontSize float64
 	Ink      color.RGBA // zero is black
 	Border   bool
+	// Rotate is how readers turn the page, [PageView.Rotate]: the drawing is turned against it and stands upright.
+	Rotate int
 }
 
 const (
@@ -46,6 +48,9 @@ const (
 // draw adds the form XObject of the appearance to the update.
 func (a *Appearance) draw(u *pdfUpdate) (pdfRef, error) {
 	w, h := a.Rect[2]-a.Rect[0], a.Rect[3]-a.Rect[1]
+	if a.Rotate%180 != 0 {
+		w, h = h, w
+	}
 	if !(w >= 1 && h >= 1 && w <= 14400 && h <= 14400 && w*h*rasterScale*rasterScale <= maxRaster) {
 		return pdfRef{}, errs.E(errs.Invalid, "sign.appearance_rect", fmt.Errorf("rectangle %v", a.Rect))
 	}
@@ -87,10 +92,24 @@ func (a *Appearance) draw(u *pdfUpdate) (pdfRef, error) {
 			{"Subtype", pdfName("Form")},
 			{"FormType", 1},
 			{"BBox", pdfRect([4]float64{0, 0, w, h})},
+			{"Matrix", pdfRaw(a.matrix())},
 			{"Resources", pdfDict{{"XObject", xobjects}}},
 		},
 		raw: content.Bytes(),
 	}), nil
+}
+
+// matrix turns the drawing counter-clockwise; readers then move it into the rectangle (ISO 32000-1 §12.5.5).
+func (a *Appearance) matrix() string {
+	switch a.Rotate {
+	case 90:
+		return "[0 1 -1 0 0 0]"
+	case 180:
+		return "[-1 0 0 -1 0 0]"
+	case 270:
+		return "[0 -1 1 0 0 0]"
+	}
+	return "[1 0 0 1 0 0]"
 }
 
 // raster draws the lines white on black: the opacity of the ink.

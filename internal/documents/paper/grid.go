@@ -17,6 +17,7 @@ type grid struct {
 	widths []float64
 	aligns []pdfdoc.Align // by column; the default is left
 	size   float64        // points
+	plain  bool           // cells have no marks of bold and italic
 }
 
 // row sets the cells of a row. A row higher than a page is parted into several.
@@ -28,7 +29,11 @@ func (g *grid) row(cells []string, head bool) []block {
 		if i < len(cells) {
 			s = cells[i]
 		}
-		texts[i] = g.w.s.Break(g.widths[i]-2*cellPad, 0, marked(s, f)...)
+		runs := []pdfdoc.Run{{Text: s, Font: f}}
+		if !g.plain {
+			runs = marked(s, f)
+		}
+		texts[i] = g.w.s.Break(g.widths[i]-2*cellPad, 0, runs...)
 	}
 	most := (g.w.high-g.w.l.Top-g.w.l.Bottom)*0.8 - 2*cellPad
 	from := make([]int, len(texts))

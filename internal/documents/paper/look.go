@@ -139,9 +139,9 @@ const (
 
 // AttachmentMark is what the agency's signature shows on a separate file that belongs to a document: number and time in the
 // top right corner of its first page, upright black type of 10 points, and no picture (Appendix I, part I, section III.1d).
-// The page is width × height points.
-func AttachmentMark(width, height float64, number string, at time.Time) (*sign.Appearance, error) {
-	return mark(width, height, "Số: "+number, signedAt(at))
+// The number is number and notation, "08/SM-VP". Errors are paper.page_small and those of [sign.ViewPage].
+func AttachmentMark(pdf []byte, number string, at time.Time) (*sign.Appearance, error) {
+	return mark(pdf, "Số: "+number, signedAt(at))
 }
 
 // CopyKind is a kind of copy (Article 25).
@@ -165,11 +165,11 @@ func (k CopyKind) Words() string {
 
 // CopyMark is what the agency's signature shows on an electronic copy (position 14; Appendix I, part II, section I): the kind
 // of copy, the agency that copies and the time, in the same place and type as [AttachmentMark].
-func CopyMark(width, height float64, kind CopyKind, agency string, at time.Time) (*sign.Appearance, error) {
+func CopyMark(pdf []byte, kind CopyKind, agency string, at time.Time) (*sign.Appearance, error) {
 	if kind.Words() == "" {
 		return nil, errs.E(errs.Invalid, "paper.copy_kind", nil)
 	}
-	return mark(width, height, kind.Words(), agency, signedAt(at))
+	return mark(pdf, kind.Words(), agency, signedAt(at))
 }
 
 // signedAt is the time of signing in Viet Nam as ISO 8601 writes it.
@@ -179,7 +179,12 @@ func signedAt(at time.Time) string {
 
 // mark places lines of text into the top right corner, in a rectangle as large as they need: a larger one would hide what the
 // page says, a smaller one would shrink the type below what is prescribed. Lines wider than half the page are broken.
-func mark(width, height float64, lines ...string) (*sign.Appearance, error) {
+func mark(pdf []byte, lines ...string) (*sign.Appearance, error) {
+	page, err := sign.ViewPage(pdf, 1)
+	if err != nil {
+		return nil, err
+	}
+	width, height := page.Size()
 	f, err := opentype.Parse(pdfdoc.RegularFont())
 	if err != nil {
 		return nil, errs.E(errs.Internal, "sign.appearance_font", err)
@@ -205,7 +210,7 @@ func mark(width, height float64, lines ...string) (*sign.Appearance, error) {
 	}
 	right, top := width-markEdge, height-markEdge
 	return &sign.Appearance{
-		Page: 1, Rect: [4]float64{right - w, top - h, right, top}, Lines: set, FontTTF: pdfdoc.RegularFont(), FontSize: markSize,
+		Page: 1, Rect: page.Place([4]float64{right - w, top - h, right, top}), Rotate: page.Rotate, Lines: set, FontTTF: pdfdoc.RegularFont(), FontSize: markSize,
 	}, nil
 }
 
