@@ -18,7 +18,7 @@ func Server(addr string, h http.Handler) *http.Server {
 		ReadTimeout:       2 * time.Minute,
 		WriteTimeout:      3 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
+		MaxHeaderBytes:    64 << 10, // a request to the document axis repeats its headers in one that is signed
 	}
 }
 
