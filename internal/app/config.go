@@ -210,13 +210,6 @@ type PaymentConfig struct {
 	SecretFile string `toml:"secret_file"`
 }
 
-// SignConfig is how results are signed.
-type SignConfig struct {
-	// Development issues keys from a built-in authority marked as test, with a built-in time-stamp service.
-	// Production refuses it.
-	Development bool `toml:"development"`
-}
-
 // OversightConfig counts what agencies do; it belongs to the center.
 type OversightConfig struct {
 	// Enabled starts it; every desk is asked for its facts over the exchange.
@@ -353,6 +346,7 @@ func (c *Config) Check() []error {
 		bad("exchange.limits: %w", err)
 	}
 	faults = append(faults, c.checkEvidence()...)
+	faults = append(faults, c.checkSign()...)
 	faults = append(faults, c.Telemetry.check()...)
 	faults = append(faults, c.checkAgreements()...)
 	if c.Env == "production" {

@@ -185,11 +185,11 @@ func (n *Node) authorities() ([]notary.Authority, error) {
 		if n.cfg.Env == pki.Production {
 			return nil, nil
 		}
-		ca, tsa, err := n.developmentAuthority()
+		dev, err := n.developmentAuthority()
 		if err != nil {
 			return nil, err
 		}
-		return []notary.Authority{{Name: "development", Client: tsa, Roots: pki.EncodePEM(ca.Cert())}}, nil
+		return []notary.Authority{{Name: "development", Client: dev.tsa, Roots: pki.EncodePEM(dev.ca.Cert())}}, nil
 	}
 	client := &http.Client{Timeout: 10 * time.Second}
 	var out []notary.Authority

@@ -90,6 +90,10 @@ type Node struct {
 	space     *exchange.Space
 	libraries *services.Library
 
+	// development and documentKeys are made when the first module asks for them, while the node starts.
+	development  *developmentAuthority
+	documentKeys *documentKeys
+
 	// agreements are those of this node's member.
 	agreements *exchange.Agreements
 

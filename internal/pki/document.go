@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"truc/internal/errs"
@@ -22,6 +23,11 @@ import (
 // TestMark stands in the subject of every certificate of the development authority, so that a signature made
 // with it says itself, in any reader, that it has no legal value.
 const TestMark = "TEST – không có giá trị pháp lý"
+
+// IsTest reports whether a certificate says that it is for tests, as every one of the development authority does.
+func IsTest(cert *x509.Certificate) bool {
+	return slices.ContainsFunc(cert.Subject.OrganizationalUnit, func(unit string) bool { return strings.HasPrefix(unit, "TEST ") })
+}
 
 // Production is the value of env at which the development authority refuses to work. Real document signatures
 // need certificates of a licensed provider (Law on e-transactions 20/2023/QH15).

@@ -100,6 +100,31 @@ func LoadOrCreateKey(path string, alg Alg) (key crypto.Signer, err error) {
 }
 
 func loadKey(path string) (crypto.Signer, error) {
+	buf, err := readSecret(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(buf)
+	if block == nil || block.Type != "PRIVATE KEY" {
+		return nil, errs.E(errs.Invalid, "pki.key_unreadable", errors.New("no PKCS#8 PEM block"), "file", filepath.Base(path))
+	}
+	return parseKey(path, block.Bytes)
+}
+
+func parseKey(path string, der []byte) (crypto.Signer, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, errs.E(errs.Invalid, "pki.key_unreadable", err, "file", filepath.Base(path))
+	}
+	key, ok := parsed.(crypto.Signer)
+	if !ok {
+		return nil, errs.E(errs.Invalid, "pki.key_unreadable", fmt.Errorf("a %T cannot sign", parsed), "file", filepath.Base(path))
+	}
+	return key, nil
+}
+
+// readSecret reads a short file that not everybody on the machine may read.
+func readSecret(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -120,19 +145,7 @@ func loadKey(path string) (crypto.Signer, error) {
 	if _, err := f.ReadAt(buf, 0); err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(buf)
-	if block == nil || block.Type != "PRIVATE KEY" {
-		return nil, errs.E(errs.Invalid, "pki.key_unreadable", errors.New("no PKCS#8 PEM block"), "file", filepath.Base(path))
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, errs.E(errs.Invalid, "pki.key_unreadable", err, "file", filepath.Base(path))
-	}
-	key, ok := parsed.(crypto.Signer)
-	if !ok {
-		return nil, errs.E(errs.Invalid, "pki.key_unreadable", fmt.Errorf("a %T cannot sign", parsed), "file", filepath.Base(path))
-	}
-	return key, nil
+	return buf, nil
 }
 
 // createFile writes a file that did not exist, atomically and durably. It returns [fs.ErrExist] and leaves the

@@ -83,6 +83,9 @@ func buildCMS(id Identity, c cmsContent) ([]byte, error) {
 		how = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
 	}
 	sig, err := id.Signer.Sign(rand.Reader, h.Sum(nil), how)
+	if _, said := errors.AsType[*errs.Error](err); said { // the signer program is away, or busy
+		return nil, err
+	}
 	if err != nil {
 		return nil, errs.E(errs.Unavailable, "sign.key_failed", err)
 	}

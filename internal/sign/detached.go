@@ -3,16 +3,11 @@ package sign
 import (
 	"context"
 	"encoding/asn1"
-	"strings"
 
 	"truc/internal/errs"
 )
 
 var oidTitle = asn1.ObjectIdentifier{2, 5, 4, 12}
-
-// isTestMark reports whether an organisational unit says that a certificate is for tests, as the development
-// authority writes it (pki.TestMark).
-func isTestMark(unit string) bool { return strings.HasPrefix(unit, "TEST ") }
 
 // DetachedOptions says who signs a file and how.
 type DetachedOptions struct {

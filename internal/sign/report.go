@@ -144,7 +144,7 @@ func (r *Report) identify(cert *x509.Certificate) {
 	if len(cert.Subject.Organization) > 0 {
 		r.Agency = cert.Subject.Organization[0]
 	}
-	r.Test = slices.ContainsFunc(cert.Subject.OrganizationalUnit, isTestMark)
+	r.Test = pki.IsTest(cert)
 	for _, n := range cert.Subject.Names {
 		text, _ := n.Value.(string)
 		switch {

@@ -234,7 +234,7 @@ func (s *story) download(ctx context.Context) error {
 		return fmt.Errorf("the result has %d signatures; want that of the head and that of the agency", len(reports))
 	}
 	for _, r := range reports {
-		if r.State != sign.Valid || r.Level != "B-T" {
+		if r.State != sign.Valid || r.Level != "B-LT" {
 			return fmt.Errorf("signature %d: state %v, level %s", r.Order, r.State, r.Level)
 		}
 	}
