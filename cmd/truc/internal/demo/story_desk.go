@@ -239,7 +239,7 @@ func (s *story) download(ctx context.Context) error {
 		}
 	}
 	broken := bytes.Clone(s.result)
-	broken[len(broken)/3] ^= 1
+	broken[64] ^= 1 // of what the first signed; evidence at the end is not covered by them
 	if reports, err = sign.VerifyPDF(broken, opt); err == nil {
 		for _, r := range reports {
 			if r.State == sign.Valid {
