@@ -1,5 +1,14 @@
 -- The schema after all migrations on postgres. Written by internal/archtest with -update; do not edit.
 
+CREATE OR REPLACE FUNCTION documents_append_only()
+	RETURNS trigger
+	LANGUAGE plpgsql
+	AS $function$
+	BEGIN
+	RAISE EXCEPTION 'rows of % stay as they are', TG_TABLE_NAME;
+	END
+	$function$;
+
 CREATE OR REPLACE FUNCTION services_append_only()
 	RETURNS trigger
 	LANGUAGE plpgsql
@@ -420,6 +429,108 @@ CREATE TABLE directory_token (
 	approval bigint NOT NULL DEFAULT 0,
 	CONSTRAINT directory_token_pkey PRIMARY KEY (id)
 );
+
+CREATE TABLE documents_document (
+	id text NOT NULL,
+	direction text NOT NULL,
+	office text NOT NULL,
+	state text NOT NULL,
+	kind bigint NOT NULL,
+	type text NOT NULL,
+	number text NOT NULL,
+	number_key text NOT NULL,
+	notation text NOT NULL,
+	n bigint NOT NULL,
+	doc_date text NOT NULL,
+	subject text NOT NULL,
+	party text NOT NULL,
+	party_name text NOT NULL,
+	document_id text NOT NULL,
+	search text NOT NULL,
+	drafter text NOT NULL,
+	holder text NOT NULL,
+	signer text NOT NULL,
+	urgency bigint NOT NULL,
+	due_at bigint NOT NULL,
+	clock text NOT NULL,
+	send_at bigint NOT NULL,
+	flags text NOT NULL,
+	registered_at bigint NOT NULL,
+	sent_at bigint NOT NULL,
+	done_at bigint NOT NULL,
+	created_at bigint NOT NULL,
+	updated_at bigint NOT NULL,
+	row_version bigint NOT NULL,
+	CONSTRAINT documents_document_pkey PRIMARY KEY (id)
+);
+CREATE INDEX documents_document_code ON documents_document USING btree (office, number_key, notation);
+CREATE INDEX documents_document_list ON documents_document USING btree (office, direction, created_at, id);
+CREATE INDEX documents_document_name ON documents_document USING btree (office, document_id);
+CREATE INDEX documents_document_registered ON documents_document USING btree (office, registered_at);
+CREATE INDEX documents_document_state ON documents_document USING btree (office, direction, state, due_at);
+
+CREATE TABLE documents_event (
+	document text NOT NULL,
+	seq bigint NOT NULL,
+	type text NOT NULL,
+	at bigint NOT NULL,
+	body bytea NOT NULL,
+	prev_hash text NOT NULL,
+	hash text NOT NULL,
+	CONSTRAINT documents_event_pkey PRIMARY KEY (document, seq)
+);
+CREATE TRIGGER documents_event_append_only BEFORE DELETE OR UPDATE ON documents_event FOR EACH ROW EXECUTE FUNCTION documents_append_only();
+CREATE TRIGGER documents_event_no_truncate BEFORE TRUNCATE ON documents_event FOR EACH STATEMENT EXECUTE FUNCTION documents_append_only();
+
+CREATE TABLE documents_number (
+	office text NOT NULL,
+	direction text NOT NULL,
+	year bigint NOT NULL,
+	series text NOT NULL,
+	n bigint NOT NULL,
+	notation text NOT NULL,
+	document text NOT NULL,
+	taken_at bigint NOT NULL,
+	voided_at bigint NOT NULL,
+	reason text NOT NULL,
+	CONSTRAINT documents_number_pkey PRIMARY KEY (office, direction, year, series, n)
+);
+CREATE INDEX documents_number_document ON documents_number USING btree (document);
+CREATE INDEX documents_number_taken ON documents_number USING btree (office, direction, taken_at);
+CREATE TRIGGER documents_number_no_delete BEFORE DELETE ON documents_number FOR EACH ROW EXECUTE FUNCTION documents_append_only();
+CREATE TRIGGER documents_number_no_truncate BEFORE TRUNCATE ON documents_number FOR EACH STATEMENT EXECUTE FUNCTION documents_append_only();
+
+CREATE TABLE documents_opening (
+	document text NOT NULL,
+	at bigint NOT NULL,
+	account text NOT NULL,
+	name text NOT NULL,
+	what text NOT NULL
+);
+CREATE INDEX documents_opening_document ON documents_opening USING btree (document, at);
+CREATE TRIGGER documents_opening_append_only BEFORE DELETE OR UPDATE ON documents_opening FOR EACH ROW EXECUTE FUNCTION documents_append_only();
+
+CREATE TABLE documents_seen (
+	message text NOT NULL,
+	seen_at bigint NOT NULL,
+	CONSTRAINT documents_seen_pkey PRIMARY KEY (message)
+);
+
+CREATE TABLE documents_series (
+	office text NOT NULL,
+	direction text NOT NULL,
+	year bigint NOT NULL,
+	series text NOT NULL,
+	n bigint NOT NULL,
+	CONSTRAINT documents_series_pkey PRIMARY KEY (office, direction, year, series)
+);
+
+CREATE TABLE documents_viewer (
+	account text NOT NULL,
+	document text NOT NULL,
+	CONSTRAINT documents_viewer_pkey PRIMARY KEY (account, document)
+);
+CREATE INDEX documents_viewer_document ON documents_viewer USING btree (document);
 
 CREATE TABLE exchange_access_change (
 	id bigint NOT NULL,
