@@ -72,8 +72,8 @@ func (w *setter) columns() (lx, lw, rx, rw float64) {
 	return w.l.Left, lw, w.l.Left + lw + gutter, rw
 }
 
-// head draws positions 1 to 4, 5b, 10b and 11.
-func (w *setter) head() {
+// names draws the agency (2) and the state (1) beside each other and returns the y after them.
+func (w *setter) names() float64 {
 	lx, lw, rx, rw := w.columns()
 	left, right := w.l.Top, w.l.Top
 	if w.p.Superior != "" {
@@ -86,13 +86,17 @@ func (w *setter) head() {
 	words := w.text1(rw, pdfdoc.Font{Size: 13, Bold: true}, motto)
 	right = w.s.Draw(words, rx, right, pdfdoc.AlignCenter)
 	right = w.rule(rx, rw, right, words.Wide())
+	return max(left, right)
+}
 
-	// Number (3) and date (4) stand on one line.
-	y := max(left, right) + 1.5
+// head draws positions 1 to 4, 5b, 10b and 11.
+func (w *setter) head() {
+	lx, lw, rx, rw := w.columns()
+	y := w.names() + 1.5 // number (3) and date (4) stand on one line
 	number := "Số: " + number(w.p)
 	day := w.text1(rw, pdfdoc.Font{Size: 13, Italic: true}, dateline(w.p.Place, w.p.Date))
-	left = w.s.Draw(w.text1(lw, pdfdoc.Font{Size: 13}, number), lx, y, pdfdoc.AlignCenter)
-	right = w.s.Draw(day, rx, y, pdfdoc.AlignCenter)
+	left := w.s.Draw(w.text1(lw, pdfdoc.Font{Size: 13}, number), lx, y, pdfdoc.AlignCenter)
+	right := w.s.Draw(day, rx, y, pdfdoc.AlignCenter)
 	if w.p.IsLetter() && strings.TrimSpace(w.p.Subject) != "" {
 		left = w.centred(w.balanced(lw, pdfdoc.Font{Size: 12}, about(w.p.Subject)), lx, lw, left+2.1)
 	}
