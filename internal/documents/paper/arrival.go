@@ -186,8 +186,11 @@ func HandlingSlip(sl Slip) ([]byte, error) {
 	g := &grid{w: &w.press, widths: []float64{45, w.width() - 45}, size: 13, plain: true}
 	var out []block
 	for _, r := range [][2]string{
-		{"Tên loại và trích yếu", strings.TrimSpace(sl.TypeName + " " + sl.Subject)}, {"Số, ký hiệu", sl.Code}, {"Ngày văn bản", dayOf(sl.Date)},
-		{"Cơ quan ban hành", sl.Author}, {"Thời hạn giải quyết", dayOf(sl.Deadline)},
+		{"Tên loại và trích yếu", strings.TrimSpace(sl.TypeName + " " + sl.Subject)},
+		{"Số, ký hiệu", sl.Code},
+		{"Ngày văn bản", dayOf(sl.Date)},
+		{"Cơ quan ban hành", sl.Author},
+		{"Thời hạn giải quyết", dayOf(sl.Deadline)},
 	} {
 		if r[1] != "" {
 			out = append(out, g.row(r[:], false)...)

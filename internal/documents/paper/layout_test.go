@@ -296,7 +296,7 @@ func TestRules(t *testing.T) {
 // Marks of urgency have their size in mm, and are red.
 func TestUrgency(t *testing.T) {
 	const dpi = 127
-	for u, want := range map[Urgency][2]float64{Urgent: {20, 8}, VeryUrgent: {40, 8}, Flash: {30, 8}} {
+	for u, want := range map[Urgency][2]float64{Urgent: {20, 8}, VeryUrgent: {40, 8}, Flash: {30, 8}, FlashAt: {50, 8}} {
 		p := letter()
 		p.Urgency = u
 		box := extent(picture(t, set(t, p).PDF, 1, dpi), isRed)

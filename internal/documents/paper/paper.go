@@ -24,6 +24,7 @@ const (
 	Urgent             // "KHẨN"
 	VeryUrgent         // "THƯỢNG KHẨN"
 	Flash              // "HỎA TỐC"
+	FlashAt            // "HỎA TỐC HẸN GIỜ", which practice has and the decree has not
 )
 
 // mark is what the stamp says and its size in mm (Appendix I, part I, section III.2b).
@@ -36,6 +37,8 @@ func (u Urgency) mark() (text string, w, h float64) {
 		return "THƯỢNG KHẨN", 40, 8
 	case Flash:
 		return "HỎA TỐC", 30, 8
+	case FlashAt:
+		return "HỎA TỐC HẸN GIỜ", 50, 8
 	}
 	return "", 0, 0
 }
