@@ -93,7 +93,7 @@ func Picture(file []byte, ink Ink) ([]byte, error) {
 
 func encode(img image.Image) ([]byte, error) {
 	var buf bytes.Buffer
-	enc := png.Encoder{CompressionLevel: png.BestCompression}
+	enc := png.Encoder{CompressionLevel: png.DefaultCompression}
 	if err := enc.Encode(&buf, img); err != nil {
 		return nil, errs.E(errs.Internal, "paper.picture_format", err)
 	}
