@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -508,5 +509,44 @@ func TestHashOfTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		ok(t)(c.client("vidu.01").SendHashed("H99.07", "edoc", "", file, ""))
+	})
+}
+
+// TestAddresses: a system that may come from some addresses only is known by the address that a trusted proxy names, and by no other.
+func TestAddresses(t *testing.T) {
+	each(t, func(t *testing.T, c *center) {
+		only := netip.MustParsePrefix("203.0.113.7/32")
+		if err := c.hub.ChangeSystem(t.Context(), "test", axis.SystemForm{ID: "bovidu.01", Name: "b", Addresses: []netip.Prefix{only}, Unlimited: true}); err != nil {
+			t.Fatal(err)
+		}
+		from := func(peer, forwarded string) string {
+			r := signedRequest("POST", "countReceiveEdoc", "bovidu.01", c.secrets["bovidu.01"], formatStamp(start.AddDate(-1, 0, 0)), nil, nil)
+			r.RemoteAddr = peer + ":1234"
+			r.Header.Set("X-Forwarded-For", forwarded)
+			w := httptest.NewRecorder()
+			c.api.ServeHTTP(w, r)
+			var v struct{ ErrorCode string }
+			if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+				t.Fatal(err)
+			}
+			return v.ErrorCode
+		}
+		if got := from("203.0.113.7", ""); got != "0" {
+			t.Errorf("its own address: %s", got)
+		}
+		if got := from("198.51.100.1", "203.0.113.7"); got != "15" {
+			t.Errorf("an address that only a stranger names: %s", got)
+		}
+		c.api.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		if got := from("10.0.0.1", "203.0.113.7"); got != "0" {
+			t.Errorf("through the proxy: %s", got)
+		}
+		if got := from("10.0.0.1", "198.51.100.1"); got != "15" {
+			t.Errorf("another through the proxy: %s", got)
+		}
+		c.api.Plain = false
+		if got := from("10.0.0.1", "203.0.113.7"); got != "15" {
+			t.Errorf("without TLS: %s", got)
+		}
 	})
 }

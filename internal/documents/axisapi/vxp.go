@@ -41,6 +41,8 @@ type API struct {
 	// Plain also takes requests that did not come by TLS: in development, and behind a proxy that ends TLS. A secret or a
 	// document would otherwise cross the network in the clear.
 	Plain bool
+	// Proxies are networks whose X-Forwarded-For names the client, for systems that may come from some addresses only.
+	Proxies []netip.Prefix
 	// Limits are of each system; the zero value is the default.
 	Limits Limits
 	Now    func() time.Time
@@ -130,6 +132,10 @@ func (a *API) claims(p string) bool {
 
 // ServeHTTP implements [http.Handler].
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	web.ClientAddress(a.Proxies)(http.HandlerFunc(a.answer)).ServeHTTP(w, r)
+}
+
+func (a *API) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	rest := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, a.prefix()), "/")
 	if v1, ok := strings.CutPrefix(rest, "v1/"); ok || rest == "v1" {
