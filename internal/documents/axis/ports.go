@@ -74,12 +74,15 @@ type Tx interface {
 	PutCopy(ctx context.Context, c Copy) error
 	// Original finds the copy of a document, by its edXML identifier, that one agency sent to another.
 	Original(ctx context.Context, document string, from, to int64) (Copy, error)
-	// Receivers lists the copies of a document that one agency sent, the newest first; CopiesOf those that an agency has.
+	// Receivers lists the copies of a document that one agency sent, the newest first; CopiesElsewhere those of an agency
+	// that are with another party than the given one, the oldest first.
 	Receivers(ctx context.Context, document string, from int64) ([]Copy, error)
-	CopiesOf(ctx context.Context, agency int64) ([]Copy, error)
+	CopiesElsewhere(ctx context.Context, agency int64, than Party) ([]Copy, error)
 
 	Lookup(ctx context.Context, codes []string) ([]Binding, error)
 	Agency(ctx context.Context, id int64) (Agency, error)
+	// Merged lists the agencies that ended with successors.
+	Merged(ctx context.Context) ([]Agency, error)
 	// AddAgency returns the number of the new agency; PutAgency replaces it and its codes if its version is old. Both
 	// keep the revision. errs.Conflict for another version, or a code that another agency has today.
 	AddAgency(ctx context.Context, a Agency, r Revision) (int64, error)

@@ -95,47 +95,65 @@ func (h *Hub) change(ctx context.Context, tx Tx, actor, code, what, action strin
 	return h.follow(ctx, tx, before, a, now)
 }
 
-// follow moves the copies of an agency to whoever acts for it now: its new owner, or its single successor's.
+// follow moves copies after a change to whoever acts for their agency now: its new owner, or, when it ended, its single
+// successor's. The same goes for agencies that it took over before.
 func (h *Hub) follow(ctx context.Context, tx Tx, before, after Agency, now time.Time) error {
-	owner := after.Owner
-	if !after.Open(now) && len(after.Successors) == 1 {
+	if after.Owner == before.Owner && after.Open(now) {
+		return nil
+	}
+	holder := after
+	if !after.Open(now) {
 		heir, warn, err := heirOf(ctx, tx, after, now)
 		if err != nil || warn == nil {
 			return err
 		}
-		owner = heir.Owner
+		holder = heir
 	}
-	if owner == before.Owner {
-		return nil
-	}
-	list, err := tx.CopiesOf(ctx, before.ID)
+	moved := []int64{after.ID}
+	ended, err := tx.Merged(ctx)
 	if err != nil {
 		return err
 	}
-	var entries []Entry
-	for _, c := range list {
-		if c.Party == owner {
-			continue
-		}
-		c.Party, c.Updated = owner, now
-		open := c.State != Done
-		if open {
-			c.State, c.Description, c.Lease = Initial, "", time.Time{}
-		}
-		if open {
-			if err := h.push(ctx, tx, &c); err != nil {
-				return err
-			}
-		}
-		if err := tx.PutCopy(ctx, c); err != nil {
+	for _, a := range ended {
+		heir, warn, err := heirOf(ctx, tx, a, now)
+		if err != nil {
 			return err
 		}
-		entries = append(entries, copyEntry(EvMoved, now, c, string(before.Owner)))
+		if warn != nil && heir.ID == holder.ID && a.ID != after.ID {
+			moved = append(moved, a.ID)
+		}
+	}
+	var entries []Entry
+	for _, id := range moved {
+		list, err := tx.CopiesElsewhere(ctx, id, holder.Owner)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			e, err := h.move(ctx, tx, c, holder.Owner, now)
+			if err != nil {
+				return err
+			}
+			entries = append(entries, e)
+		}
 	}
 	if len(entries) == 0 {
 		return nil
 	}
 	return h.record(ctx, tx, entries...)
+}
+
+// move gives a copy to another party. What is not done yet begins again there.
+func (h *Hub) move(ctx context.Context, tx Tx, c Copy, to Party, now time.Time) (Entry, error) {
+	was := c.Party
+	c.Party, c.Updated = to, now
+	if c.State != Done {
+		c.State, c.Description, c.Lease = Initial, "", time.Time{}
+		if err := h.push(ctx, tx, &c); err != nil {
+			return Entry{}, err
+		}
+	}
+	return copyEntry(EvMoved, now, c, string(was)), tx.PutCopy(ctx, c)
 }
 
 // heirOf is [receiver] for an agency that ended; a refusal of the successor, such as a lock, leaves the copies where they

@@ -56,6 +56,8 @@ func ParseSecrecy(b []byte) (SecrecyRule, error) {
 			return r, fmt.Errorf("rule on state secrets: an empty word")
 		}
 	}
+	// The longest first, so that "tối mật" is not reported as "mật".
+	slices.SortStableFunc(r.Words, func(a, b string) int { return len(b) - len(a) })
 	known := secrecyFields(&edxml.Message{})
 	for _, f := range slices.Concat(r.Word, r.Group, r.Mark) {
 		if _, ok := known[f]; !ok {

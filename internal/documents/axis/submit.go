@@ -92,7 +92,10 @@ func (h *Hub) read(ctx context.Context, s Submission) (*edxml.Message, error) {
 	opt := h.Edxml
 	opt.Now, opt.Sink = h.now(), nil
 	if h.Scanner != nil {
-		opt.Sink = func(_ int, a edxml.Attachment) (io.WriteCloser, error) { return h.Scanner.Attachment(ctx, a.Name) }
+		opt.Sink = func(_ int, a edxml.Attachment) (io.WriteCloser, error) {
+			w, err := h.Scanner.Attachment(ctx, a.Name)
+			return scanned{w, a.Name}, err
+		}
 	}
 	m, err := edxml.Read(f, opt)
 	if e, ok := errors.AsType[*edxml.Error](err); ok {
@@ -108,6 +111,20 @@ func (h *Hub) read(ctx context.Context, s Submission) (*edxml.Message, error) {
 		return nil, refuse(CodeDocument, "axis.secret", "field", field, "mark", mark)
 	}
 	return m, nil
+}
+
+// scanned turns what a scanner finds into a refusal.
+type scanned struct {
+	io.WriteCloser
+	name string
+}
+
+// Close implements io.Closer.
+func (s scanned) Close() error {
+	if err := s.WriteCloser.Close(); err != nil {
+		return &Refusal{Code: CodeFile, Key: "axis.attachment_infected", Args: []any{"name", s.name}, Err: err}
+	}
+	return nil
 }
 
 // accept does what must happen together.

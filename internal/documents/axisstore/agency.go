@@ -38,6 +38,11 @@ func (t *tx) Agency(ctx context.Context, id int64) (axis.Agency, error) {
 	return one(ctx, t, scanAgency, "axis.agency_unknown", `SELECT `+agencyColumns+` FROM axis_agency t WHERE t.id = $1`+t.lock, id)
 }
 
+// Merged implements [axis.Tx].
+func (t *tx) Merged(ctx context.Context) ([]axis.Agency, error) {
+	return all(ctx, t, scanAgency, `SELECT `+agencyColumns+` FROM axis_agency t WHERE t.valid_to <> 0 AND t.successors <> '' ORDER BY t.id`)
+}
+
 // Lookup implements [axis.Store].
 func (s *Store) Lookup(ctx context.Context, codes []string) ([]axis.Binding, error) {
 	return lookup(ctx, s.DB, codes)

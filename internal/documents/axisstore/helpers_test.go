@@ -17,8 +17,10 @@ import (
 	"truc/internal/blobs"
 	"truc/internal/documents/axis"
 	"truc/internal/documents/axisstore"
+	"truc/internal/i18n"
 	"truc/internal/storage"
 	"truc/internal/storage/storagetest"
+	"truc/lang"
 )
 
 const (
@@ -58,7 +60,7 @@ func migrate(t testing.TB, db *storage.DB) {
 	}
 }
 
-func newCenter(t *testing.T, db *storage.DB) *center {
+func newCenter(t testing.TB, db *storage.DB) *center {
 	t.Helper()
 	store, err := blobs.Open(t.TempDir())
 	if err != nil {
@@ -182,7 +184,7 @@ func (c *center) mustSubmit(t testing.TB, p axis.Party, m *edxml.Message) axis.A
 }
 
 // list returns what waits for a party.
-func (c *center) list(t *testing.T, p axis.Party) []axis.Copy {
+func (c *center) list(t testing.TB, p axis.Party) []axis.Copy {
 	t.Helper()
 	list, err := c.Received(t.Context(), p, axis.ReceivedQuery{Kind: axis.Document})
 	if err != nil {
@@ -191,7 +193,7 @@ func (c *center) list(t *testing.T, p axis.Party) []axis.Copy {
 	return list
 }
 
-func (c *center) sent(t *testing.T, p axis.Party, docID string) []axis.Copy {
+func (c *center) sent(t testing.TB, p axis.Party, docID string) []axis.Copy {
 	t.Helper()
 	list, err := c.Sent(t.Context(), p, axis.SentQuery{Kind: axis.Document, DocID: docID})
 	if err != nil {
@@ -200,7 +202,7 @@ func (c *center) sent(t *testing.T, p axis.Party, docID string) []axis.Copy {
 	return list
 }
 
-func (c *center) fetch(t *testing.T, p axis.Party, id string) []byte {
+func (c *center) fetch(t testing.TB, p axis.Party, id string) []byte {
 	t.Helper()
 	f, _, err := c.Open(t.Context(), p, id)
 	if err != nil {
@@ -224,7 +226,7 @@ func code(err error) (int, string) {
 }
 
 // counts tells how many rows the tables of messages have, to see that nothing of a refused message stays.
-func (c *center) counts(t *testing.T) string {
+func (c *center) counts(t testing.TB) string {
 	t.Helper()
 	var out []string
 	for _, table := range []string{"axis_message", "axis_copy", "axis_journal", "axis_receipt"} {
@@ -235,4 +237,25 @@ func (c *center) counts(t *testing.T) string {
 		out = append(out, fmt.Sprint(n))
 	}
 	return strings.Join(out, " ")
+}
+
+// closeAgency enters an agency of the province's first level H98 and ends it.
+func (c *center) closeAgency(t *testing.T, code string, successors ...string) {
+	t.Helper()
+	if _, err := c.AdmitAgency(t.Context(), "quantri", axis.AgencyForm{Code: code, Name: "Cơ quan cũ " + code, Owner: province}); err != nil {
+		t.Fatal(err)
+	}
+	c.sleep(time.Hour)
+	if err := c.EndAgency(t.Context(), "quantri", code, "Nghị quyết 202/2025/QH15", successors); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func catalogue(t *testing.T) *i18n.Catalogue {
+	t.Helper()
+	c, err := i18n.Load(lang.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -126,9 +126,9 @@ func (t *tx) Receivers(ctx context.Context, document string, from int64) ([]axis
 	return all(ctx, t, scanCopy, `SELECT `+copyColumns+copyFrom+` WHERE m.document_id = $1 AND m.from_agency = $2 AND m.kind = 'edoc' ORDER BY t.seq DESC`+t.lock, document, from)
 }
 
-// CopiesOf implements [axis.Tx].
-func (t *tx) CopiesOf(ctx context.Context, agency int64) ([]axis.Copy, error) {
-	return all(ctx, t, scanCopy, `SELECT `+copyColumns+copyFrom+` WHERE t.agency = $1 ORDER BY t.seq`+t.lock, agency)
+// CopiesElsewhere implements [axis.Tx].
+func (t *tx) CopiesElsewhere(ctx context.Context, agency int64, than axis.Party) ([]axis.Copy, error) {
+	return all(ctx, t, scanCopy, `SELECT `+copyColumns+copyFrom+` WHERE t.agency = $1 AND t.party <> $2 ORDER BY t.seq`+t.lock, agency, string(than))
 }
 
 // AddCopies implements [axis.Tx].
