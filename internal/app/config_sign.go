@@ -39,6 +39,11 @@ type SignKeyConfig struct {
 	File           string `toml:"file"`
 	PassphraseFile string `toml:"passphrase_file"`
 	Label          string `toml:"label"`
+	// Picture is a PNG file with a transparent background that stands on official documents: the officer's handwritten
+	// signature in blue, or the seal in red. Required for documents in production; in development one is drawn.
+	Picture string `toml:"picture"`
+	// PictureWidth is the width of the seal in mm, since a seal is shown in its real size; default 36.
+	PictureWidth float64 `toml:"picture_width"`
 }
 
 // withoutTimestamp is how long documents may leave without a time-stamp.
@@ -76,6 +81,9 @@ func (c *Config) checkSign() []error {
 		}
 		if k.File != "" && k.PassphraseFile == "" {
 			bad("sign.keys %d: passphrase_file holds the passphrase of the encrypted key", i+1)
+		}
+		if k.PictureWidth != 0 && (k.Seal == "" || k.PictureWidth < 10 || k.PictureWidth > 80) {
+			bad("sign.keys %d: picture_width is the width of a seal, 10 to 80 mm", i+1)
 		}
 		if k.Label != "" && s.Signer == "" {
 			bad("sign.signer: name the socket of the signer program that keeps %q", k.Label)
