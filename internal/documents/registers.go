@@ -316,7 +316,7 @@ func incomingNotes(in *Incoming) []string {
 type Statistics struct {
 	Office   string
 	From, To time.Time
-	// Issued, Sent and Voided are of outgoing documents; Arrived … Late of incoming ones.
+	// Issued, Sent and Revoked are of outgoing documents; Arrived … Late of incoming ones.
 	Issued, Sent, Revoked                        int
 	Arrived, Accepted, Refused, Done, Open, Late int
 	// ByType counts issued and accepted documents by type.

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"io"
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // SecurityHeaders sets the headers that narrow down what a page may do in a browser. formAction names origins
@@ -48,6 +50,21 @@ type File struct {
 
 // WriteFile sends f, safely whatever it contains.
 func WriteFile(w http.ResponseWriter, f File) error {
+	fileHeader(w, f)
+	w.Write(f.Data)
+	return nil
+}
+
+// ServeFile is [WriteFile] for content that is read while it is sent, whole or the range that was asked for. Data is not
+// used.
+func ServeFile(w http.ResponseWriter, r *http.Request, f File, content io.ReadSeeker) error {
+	fileHeader(w, f)
+	http.ServeContent(w, r, "", time.Time{}, content)
+	return nil
+}
+
+// fileHeader says what a file is and that it may do nothing.
+func fileHeader(w http.ResponseWriter, f File) {
 	hd := w.Header()
 	kind, show := "attachment", false
 	switch f.Type {
@@ -66,6 +83,4 @@ func WriteFile(w http.ResponseWriter, f File) error {
 	hd.Set("Content-Disposition", mime.FormatMediaType(kind, map[string]string{"filename": fileName(f.Name)}))
 	hd.Set("X-Content-Type-Options", "nosniff")
 	hd.Set("Cache-Control", "private, no-store")
-	w.Write(f.Data)
-	return nil
 }
