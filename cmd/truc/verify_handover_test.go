@@ -88,10 +88,11 @@ func handoverReceipt(t *testing.T, alg pki.Alg, document []byte, stamped bool) (
 	sum := sha256.Sum256(document)
 	for _, e := range []receipt.Event{receipt.Accepted, receipt.Delivered, receipt.Refused} {
 		err = db.InTx(t.Context(), func(tx *storage.Tx) error {
-			return s.Issue(t.Context(), tx, receipt.Fact{
+			_, err := s.Issue(t.Context(), tx, receipt.Fact{
 				Event: e, DocID: "5b0c7a1e", DocumentID: "H36,2026/11/22,08/UBND-VP", Kind: "edoc", SHA256: hex.EncodeToString(sum[:]), From: "H36", To: []string{"G98"}, At: now,
 				Journal: strings.Repeat("0f", 32), Reason: "không đúng thẩm quyền <&>",
 			})
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -55,6 +55,8 @@ type Config struct {
 	Timestamp TimestampConfig           `toml:"timestamp"`
 	Oversight OversightConfig           `toml:"oversight"`
 	Telemetry TelemetryConfig           `toml:"telemetry"`
+	Documents DocumentsConfig           `toml:"documents"`
+	Axis      AxisConfig                `toml:"axis"`
 
 	joining bool // a node that is about to join has nothing to show for it yet
 }
@@ -349,6 +351,7 @@ func (c *Config) Check() []error {
 	faults = append(faults, c.checkSign()...)
 	faults = append(faults, c.Telemetry.check()...)
 	faults = append(faults, c.checkAgreements()...)
+	faults = append(faults, c.checkDocuments()...)
 	if c.Env == "production" {
 		faults = append(faults, c.checkProduction()...)
 	}
@@ -365,6 +368,9 @@ func (c *Config) checkProduction() []error {
 	}
 	if u, err := url.Parse(c.Portal.Payment.URL); c.Portal.Enabled && (err != nil || u.Scheme != "https" || u.Hostname() == "localhost" || strings.HasPrefix(u.Hostname(), "127.")) {
 		faults = append(faults, errors.New("portal.payment.url: the payment simulator, or a provider without https, takes no money in production"))
+	}
+	if c.Axis.Enabled && c.Web.TLSCert == "" && !c.Axis.BehindTLS {
+		faults = append(faults, errors.New("axis.behind_tls: VXP clients sign with a shared secret and must come by TLS: give web.tls_cert and web.tls_key, or say that a proxy does it"))
 	}
 	if !strings.HasPrefix(c.Web.URL, "https://") {
 		faults = append(faults, errors.New("web.url: people must reach a node in production by https"))

@@ -36,6 +36,12 @@ func (c *Config) subsystems() []string {
 	if c.Desk.Enabled {
 		add("onestop")
 	}
+	if c.Documents.Enabled || slices.Contains(c.Modules, "documents") {
+		add("documents")
+	}
+	if c.Axis.Enabled || slices.Contains(c.Modules, "axis") {
+		add("axis")
+	}
 	for id, r := range c.Registers {
 		code := id
 		for i, ch := range r.Service {

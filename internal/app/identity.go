@@ -52,6 +52,9 @@ func (n *Node) navigation(_ *http.Request, p reqctx.Principal) []ui.NavItem {
 	if n.cfg.Desk.Enabled && p.Kind == reqctx.Officer {
 		add("app.nav.desk", "/desk")
 	}
+	if n.cfg.Documents.Enabled && p.Kind == reqctx.Officer {
+		add("app.nav.documents", "/documents")
+	}
 	if n.cfg.Oversight.Enabled {
 		add("app.nav.oversight", "/oversight")
 	}

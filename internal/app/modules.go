@@ -20,6 +20,8 @@ var modules = []module{
 	{name: "exchange", needs: []string{"identity", "audit", "directory"}, start: (*Node).startExchange},
 	{name: "registers", needs: []string{"identity", "audit", "exchange"}, configured: func(c *Config) bool { return len(c.Registers) > 0 }, start: (*Node).startRegisters},
 	{name: "services", needs: []string{"identity", "audit", "exchange"}, configured: func(c *Config) bool { return c.Desk.Enabled || c.Portal.Enabled }, start: (*Node).startServices},
+	{name: "documents", needs: []string{"identity", "audit", "directory", "exchange"}, configured: func(c *Config) bool { return c.Documents.Enabled }, start: (*Node).startDocuments},
+	{name: "axis", needs: []string{"identity", "audit", "directory", "exchange"}, configured: func(c *Config) bool { return c.Axis.Enabled }, start: (*Node).startAxis},
 	{name: "oversight", needs: []string{"identity", "exchange"}, configured: func(c *Config) bool { return c.Oversight.Enabled }, start: (*Node).startOversight},
 }
 

@@ -23,6 +23,8 @@ import (
 	"truc/internal/audit"
 	"truc/internal/calendar"
 	"truc/internal/directory"
+	"truc/internal/documents/axisapi"
+	"truc/internal/documents/documentsapi"
 	"truc/internal/errs"
 	"truc/internal/exchange"
 	"truc/internal/exchange/access"
@@ -93,6 +95,10 @@ type Node struct {
 	// development and documentKeys are made when the first module asks for them, while the node starts.
 	development  *developmentAuthority
 	documentKeys *documentKeys
+	// documents joins this node's document desk to the axis; nil where none runs.
+	documents *documentsapi.Desk
+	// vxp answers clients of the VXP protocol; nil where no axis runs.
+	vxp *axisapi.API
 
 	// agreements are those of this node's member.
 	agreements *exchange.Agreements
@@ -345,6 +351,12 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		Log: n.log, Now: n.now, Session: n.sessionFunc(), FormAction: n.formAction, CrossOriginBypass: n.bypass,
 		HTTPS: len(n.cfg.Web.URL) > 6 && n.cfg.Web.URL[:6] == "https:",
 	})
+	if n.vxp != nil { // its clients cannot read a page, nor an answer that a page's rules gave
+		handler = n.vxp.Wrap(handler)
+		if n.cfg.Web.TLSCert == "" {
+			n.web = axisapi.Tolerant(n.web)
+		}
+	}
 	if n.edge != nil { // outside of every router: what was signed must be what is called
 		handler = exchange.Arrivals(n.now, (&exchangeapi.Async{Edge: n.edge, Messages: n.delivery}).Wrap(n.edge.Wrap(handler)))
 	}

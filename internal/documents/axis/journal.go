@@ -168,12 +168,12 @@ func (h *Hub) record(ctx context.Context, tx Tx, list ...Entry) error {
 		}
 	}
 	for _, e := range list {
-		f := Fact{Event: e.Event, At: e.Time(), DocID: e.DocID, Copy: e.Copy, Kind: e.Kind, DocumentID: e.Document, From: e.From, To: []string{e.To}, Party: e.Party, Seq: e.Seq, Hash: e.Hash}
+		f := Fact{Event: e.Event, At: e.Time(), DocID: e.DocID, Copy: e.Copy, Kind: e.Kind, DocumentID: e.Document, From: e.From, To: []string{e.To}, Party: e.Party, Note: e.Note, Seq: e.Seq, Hash: e.Hash}
 		f.Payload.SHA256, f.Payload.Size = e.SHA256, e.Size
 		switch e.Event {
 		case EvAccepted:
 			f.To = to
-		case EvOpened, EvDelivered, EvRefused:
+		case EvOpened, EvDelivered, EvRefused, EvFailed:
 		default:
 			continue
 		}

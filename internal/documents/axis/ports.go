@@ -118,8 +118,7 @@ type Push struct {
 
 // Issuer makes signed receipts.
 type Issuer interface {
-	// Issue signs a receipt of a fact and keeps it with [Tx.AddReceipt], in the transaction that records the fact. An error
-	// undoes the fact.
+	// Issue signs a receipt of a fact and keeps it, in the transaction that records the fact. An error undoes the fact.
 	Issue(ctx context.Context, tx Tx, f Fact) error
 }
 
@@ -135,8 +134,9 @@ type Fact struct {
 	Payload    blobs.Blob
 	From       string
 	To         []string
-	// Party did it.
+	// Party did it. Note is what else belongs to the event, such as the reason of a refusal.
 	Party Party
+	Note  string
 	// Seq and Hash are the entry of the journal.
 	Seq  int64
 	Hash string

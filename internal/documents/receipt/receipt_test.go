@@ -171,7 +171,7 @@ func (b *bench) file(t testing.TB, n, which int) []byte {
 	for i := range n {
 		f := fact()
 		f.DocID += string(rune('a' + i))
-		if err := s.Issue(t.Context(), nil, f); err != nil {
+		if _, err := s.Issue(t.Context(), nil, f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestReceiptOfEachEventVerifies(t *testing.T) {
 		for _, e := range events {
 			f := fact()
 			f.Event = e
-			if err := s.Issue(t.Context(), nil, f); err != nil {
+			if _, err := s.Issue(t.Context(), nil, f); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -360,7 +360,7 @@ func (a *away) Timestamp(ctx context.Context, digest []byte) ([]byte, error) {
 func TestStampsArePendingWhileAuthoritiesAreAway(t *testing.T) {
 	b := newBench(t, pki.Ed25519)
 	s := b.service(Authority{Client: &away{Timestamper: b.tsa, failures: 1}, Roots: pki.EncodePEM(b.ca.Cert())})
-	if err := s.Issue(t.Context(), nil, fact()); err != nil {
+	if _, err := s.Issue(t.Context(), nil, fact()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Stamp(t.Context()); !errs.Is(err, errs.Unavailable) {
@@ -394,7 +394,7 @@ func TestOneReceiptPerEvent(t *testing.T) {
 	b := newBench(t, pki.Ed25519)
 	s := b.service()
 	for range 3 {
-		if err := s.Issue(t.Context(), nil, fact()); err != nil {
+		if _, err := s.Issue(t.Context(), nil, fact()); err != nil {
 			t.Fatal(err)
 		}
 	}

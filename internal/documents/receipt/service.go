@@ -81,19 +81,22 @@ type Service struct {
 	stamping sync.Mutex // one batch at a time
 }
 
-// Issue signs a receipt in the transaction that records the fact: none exists for what is not committed. The same event of
-// the same copy again does nothing.
-func (s *Service) Issue(ctx context.Context, tx Tx, f Fact) (err error) {
+// Issue signs a receipt in the transaction that records the fact: none exists for what is not committed. It returns the
+// JWS; the same event of the same copy again does nothing and returns nil.
+func (s *Service) Issue(ctx context.Context, tx Tx, f Fact) (jws []byte, err error) {
 	defer errs.Wrap(&err, "issue receipt")
 	f.At = f.At.UTC().Truncate(time.Microsecond)
 	key, kid := s.Key()
 	b, err := Sign(key, kid, s.Node, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	version, _ := s.Directory()
-	_, _, err = s.Store.Add(ctx, tx, Issued{Fact: f, JWS: b, Directory: version})
-	return err
+	_, added, err := s.Store.Add(ctx, tx, Issued{Fact: f, JWS: b, Directory: version})
+	if err != nil || !added {
+		return nil, err
+	}
+	return b, nil
 }
 
 // Of lists the receipts about a message, or about one copy of it when copyID is given, the oldest first.

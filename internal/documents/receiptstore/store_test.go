@@ -64,7 +64,8 @@ func TestNoReceiptForWhatIsNotCommitted(t *testing.T) {
 		s := service(t, db)
 		undone := errors.New("undone")
 		err := db.InTx(t.Context(), func(tx *storage.Tx) error {
-			return errors.Join(s.Issue(t.Context(), tx, fact("a", receipt.Accepted)), undone)
+			_, err := s.Issue(t.Context(), tx, fact("a", receipt.Accepted))
+			return errors.Join(err, undone)
 		})
 		if !errors.Is(err, undone) {
 			t.Fatal(err)
@@ -72,7 +73,7 @@ func TestNoReceiptForWhatIsNotCommitted(t *testing.T) {
 		if list, err := s.Of(t.Context(), "m", ""); len(list) != 0 || err != nil {
 			t.Errorf("a receipt for what was undone: %v, %v", list, err)
 		}
-		if err := s.Issue(t.Context(), nil, fact("a", receipt.Accepted)); err == nil {
+		if _, err := s.Issue(t.Context(), nil, fact("a", receipt.Accepted)); err == nil {
 			t.Error("a receipt without a transaction")
 		}
 	})
@@ -85,7 +86,7 @@ func TestReceiptsAreKeptOnceAndStamped(t *testing.T) {
 		for range 2 {
 			err := db.InTx(t.Context(), func(tx *storage.Tx) error {
 				for i := range n {
-					if err := s.Issue(t.Context(), tx, fact(fmt.Sprint(i), receipt.Delivered)); err != nil {
+					if _, err := s.Issue(t.Context(), tx, fact(fmt.Sprint(i), receipt.Delivered)); err != nil {
 						return err
 					}
 				}

@@ -1,0 +1,266 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"truc/internal/audit"
+	"truc/internal/blobs"
+	"truc/internal/calendar"
+	"truc/internal/documents"
+	"truc/internal/documents/documentsapi"
+	"truc/internal/documents/documentsstore"
+	"truc/internal/documents/paper"
+	"truc/internal/errs"
+	"truc/internal/exchange"
+	"truc/internal/reqctx"
+	"truc/internal/sign"
+)
+
+// startDocuments runs the document desk of this node's agencies.
+func (n *Node) startDocuments(ctx context.Context) error {
+	if err := n.migrate(ctx, "documents", documentsstore.Migrations, "migrations"); err != nil {
+		return err
+	}
+	files, err := blobs.Open(n.path("documents"))
+	if err != nil {
+		return err
+	}
+	keys, err := n.keysOfDocuments()
+	if err != nil {
+		return err
+	}
+	c := n.cfg.Documents
+	desk := &documents.Desk{
+		Store: &documentsstore.Store{DB: n.db, Now: n.now, Wake: n.relay.Wake}, Blobs: files, Typesetter: typesetter{n.now},
+		Signatures: documentSignatures{keys: keys, pictures: n.path("sign", "pictures"), member: n.cfg.Member}, Audit: documentsAudit{n.audit}, Officers: documentOfficers{n},
+		Certificates: documentCertificates{keys}, Calendar: func() *calendar.Calendar { return n.calendar }, Now: n.now, Log: n.log,
+		Limits:      documents.Limits{Attachment: c.MaxAttachmentMiB << 20, Message: c.MaxMessageMiB << 20},
+		SecretMarks: c.SecretMarks, TypeCode: c.TypeCode, Steering: c.Steering,
+	}
+	for _, o := range n.cfg.offices() {
+		office := documents.Office{
+			Code: o.Code, Name: o.Name, Superior: o.Superior, Letters: o.Letters, Place: o.Place, Address: o.Address, Email: o.Email, Telephone: o.Telephone, Website: o.Website,
+			SeriesByType: o.SeriesByType,
+		}
+		for _, u := range o.Units {
+			office.Units = append(office.Units, documents.Unit(u))
+		}
+		desk.Offices = append(desk.Offices, office)
+	}
+	courier := &documentsapi.Courier{Subsystem: "documents", Blobs: files, Post: parcels{n}, Exchange: parcels{n}}
+	api := &documentsapi.Desk{
+		Desk: desk, Courier: courier, Axis: c.Axis, Messages: n.messages, Querier: documentsstore.Querier, Directory: n.follower.Envelope, Now: n.now,
+	}
+	desk.Carrier = api
+	n.documents = api
+	n.delivery.OnOutcome(documentsapi.KindSent, hearParcel(api.Ended))
+	n.relay.Handlers[documentsapi.TopicOutcome] = api.Outcome
+	inbox, payloads := n.apiMux(), n.apiMux()
+	api.MountInbox(inbox)
+	courier.MountPayloads(payloads)
+	offer := func(code, vi, en string, h http.Handler) error {
+		return n.exchange.Offer("documents/"+code, exchange.Offering{
+			Verify: exchange.VerifyBefore, // what it takes in has effects
+			Name:   map[string]string{"vi": vi, "en": en}, Public: true,
+		}, h)
+	}
+	n.every("documents.send", n.sendPause(), func(ctx context.Context) error {
+		_, err := desk.SendDue(ctx)
+		return err
+	})
+	return errors.Join(
+		offer("inbox", "Tiếp nhận văn bản điện tử từ trục", "Official documents from the axis", inbox),
+		offer("payloads", "Nội dung văn bản đang gửi lên trục", "Contents of documents on their way to the axis", payloads),
+	)
+}
+
+// sendPause is how often documents are looked for that are to leave by themselves.
+func (n *Node) sendPause() time.Duration {
+	if n.cfg.Env == "development" {
+		return 5 * time.Second
+	}
+	return 30 * time.Second
+}
+
+// actor turns who is signed in into who acts at the document desk.
+func (n *Node) actor(p reqctx.Principal) documents.Actor {
+	o := n.officer(p.ID)
+	return documents.Actor{Account: p.ID, Name: o.Name, Title: o.Title, Agency: o.Agency, Roles: o.Roles}
+}
+
+// printRegister writes a register of the document desk as a file.
+func (n *Node) printRegister(t documents.Table, format string) (file []byte, media string, err error) {
+	f, err := paper.Register(paper.Table(t), paper.Format(format), n.now())
+	return f.Content, f.Media, err
+}
+
+// documentsAudit meets documents.Audit with the audit module.
+type documentsAudit struct{ audit *audit.Service }
+
+// Act implements [documents.Audit].
+func (a documentsAudit) Act(ctx context.Context, tx documents.Queue, actor, action, object string) error {
+	q, ok := documentsstore.Querier(tx)
+	if !ok {
+		return errors.New("the transaction of the document desk cannot hold an audit entry")
+	}
+	return a.audit.Act(ctx, q, audit.Entry{Actor: actor, Action: action, Object: object})
+}
+
+// documentOfficers meets documents.Officers with the node's table of officers.
+type documentOfficers struct{ n *Node }
+
+// People implements [documents.Officers].
+func (d documentOfficers) People(ctx context.Context, office string) ([]documents.Person, error) {
+	list, err := d.n.identity.ActiveOfficers(ctx)
+	var out []documents.Person
+	for _, o := range list {
+		if o.Agency == office || strings.HasPrefix(o.Agency, office+".") {
+			out = append(out, documents.Person{Account: o.Account, Name: o.Name, Title: o.Title, Unit: o.Agency, Roles: o.Roles})
+		}
+	}
+	return out, err
+}
+
+// documentCertificates meets documents.Certificates with the keys of the configuration; development keys make themselves
+// anew.
+type documentCertificates struct{ keys *documentKeys }
+
+// Certificates implements [documents.Certificates].
+func (d documentCertificates) Certificates(context.Context, string) ([]documents.Certificate, error) {
+	var out []documents.Certificate
+	for _, k := range d.keys.cfg.Keys {
+		if k.Account == "" && k.Seal == "" {
+			continue
+		}
+		cert, _, err := d.keys.certificates(k)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, documents.Certificate{Subject: cert.Subject.CommonName, NotAfter: cert.NotAfter})
+	}
+	return out, nil
+}
+
+// typesetter meets documents.Typesetter with the layout of Decree 30/2020/NĐ-CP.
+type typesetter struct{ now func() time.Time }
+
+// Typeset implements [documents.Typesetter].
+func (t typesetter) Typeset(_ context.Context, p documents.Paper) (documents.Printed, error) {
+	doc := paper.Paper{
+		Superior: p.Superior, Agency: p.Agency, Number: p.Code.Number, Notation: p.Code.Notation, Place: p.Place, TypeName: p.Type.Name, Subject: p.Subject,
+		Receivers: p.Addressees, Body: p.Body, Competence: p.Authority, Position: p.Title, Signer: p.Signer, ToPlaces: p.ToPlaces, Circulation: p.Circulation,
+		DrafterMark: p.Drafter, Address: p.Contact, Draft: p.Draft, Now: t.now(),
+	}
+	if !p.Date.IsZero() {
+		y, m, d := p.Date.Date()
+		doc.Date = paper.Date{Year: y, Month: int(m), Day: d}
+	}
+	marks := []string{"", documents.Urgent.Mark(), documents.VeryUrgent.Mark(), documents.Express.Mark()}
+	if i := slices.Index(marks, p.Urgency); i > 0 {
+		doc.Urgency = paper.Urgency(i)
+	} else if p.Urgency != "" {
+		doc.Urgency = paper.Flash
+	}
+	set, err := paper.Set(doc)
+	if err != nil {
+		return documents.Printed{}, err
+	}
+	if len(set.Missing) > 0 && !p.Draft {
+		return documents.Printed{}, errs.E(errs.Invalid, "documentsapi.letters_missing", nil, "letters", string(set.Missing))
+	}
+	return documents.Printed{PDF: set.PDF, Pages: set.Pages, Person: documents.Box(set.Boxes.Person), Seal: documents.Box(set.Boxes.Seal)}, nil
+}
+
+// documentSignatures meets documents.Signatures with the node's keys. Pictures of signatures and seals are PNG files that the
+// operator puts into the folder pictures: "<account>.png" and "seal-<code>.png". In development they are drawn.
+type documentSignatures struct {
+	keys     *documentKeys
+	pictures string
+	member   string
+}
+
+// picture reads the picture of a signature or seal.
+func (s documentSignatures) picture(name string, ink paper.Ink, draw func() ([]byte, error)) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(s.pictures, safeName(name)+".png"))
+	switch {
+	case err == nil:
+		return paper.Picture(b, ink)
+	case !errors.Is(err, os.ErrNotExist):
+		return nil, err
+	case s.keys.dev == nil:
+		return nil, errs.E(errs.Unavailable, "documentsapi.picture_missing", err, "name", name)
+	}
+	return draw()
+}
+
+// Person implements [documents.Signatures].
+func (s documentSignatures) Person(ctx context.Context, r documents.PersonSignature) ([]byte, error) {
+	id, err := s.keys.ofPerson(ctx, person{account: r.Account, name: r.Name, title: r.Title, agency: r.Office, code: r.Office})
+	if err != nil {
+		return nil, err
+	}
+	picture, err := s.picture(r.Account, paper.Blue, func() ([]byte, error) { return paper.Handwriting(r.Name) })
+	if err != nil {
+		return nil, err
+	}
+	look, err := paper.PersonLook(paper.Box(r.Box), picture)
+	if err != nil {
+		return nil, err
+	}
+	return s.keys.signPDF(ctx, r.PDF, sign.PDFOptions{Identity: id, Name: r.Name, Appearance: look})
+}
+
+// Agency implements [documents.Signatures].
+func (s documentSignatures) Agency(ctx context.Context, r documents.AgencySignature) ([]byte, error) {
+	id, err := s.keys.ofAgency(ctx, r.Office, r.OfficeName, r.Office == s.member)
+	if err != nil {
+		return nil, err
+	}
+	picture, err := s.picture("seal-"+r.Office, paper.Red, func() ([]byte, error) { return paper.TestSeal(r.OfficeName) })
+	if err != nil {
+		return nil, err
+	}
+	look, err := paper.SealLook(paper.Box(r.Box), picture, 0)
+	if err != nil {
+		return nil, err
+	}
+	pdf, err := s.keys.signPDF(ctx, r.PDF, sign.PDFOptions{Identity: id, Name: r.OfficeName, Appearance: look})
+	if err != nil {
+		return nil, err
+	}
+	return s.keys.finish(ctx, pdf)
+}
+
+// NoImage implements [documents.Signatures].
+func (s documentSignatures) NoImage(ctx context.Context, r documents.AttachmentSignature) (documents.SignedAttachment, error) {
+	id, err := s.keys.ofAgency(ctx, r.Office, r.OfficeName, r.Office == s.member)
+	if err != nil {
+		return documents.SignedAttachment{}, err
+	}
+	if r.Media != "application/pdf" {
+		cms, err := s.keys.signFile(ctx, r.Content, id)
+		return documents.SignedAttachment{Content: r.Content, Detached: cms}, err
+	}
+	look, err := paper.AttachmentMark(r.Content, r.Code.String(), s.keys.now())
+	if err != nil {
+		return documents.SignedAttachment{}, err
+	}
+	pdf, err := s.keys.signPDF(ctx, r.Content, sign.PDFOptions{Identity: id, Name: r.OfficeName, Appearance: look})
+	if err != nil {
+		return documents.SignedAttachment{}, err
+	}
+	pdf, err = s.keys.finish(ctx, pdf)
+	return documents.SignedAttachment{Content: pdf}, err
+}
+
+// Verify implements [documents.Signatures].
+func (s documentSignatures) Verify(ctx context.Context, pdf []byte) ([]sign.Report, error) {
+	return s.keys.verify(ctx, pdf)
+}
