@@ -57,9 +57,11 @@ stage_tools() {
   need mutool mupdf-tools
   need qpdf qpdf
   need certutil libnss3-tools
+  need pk12util libnss3-tools
+  need softhsm2-util softhsm2
   need openssl openssl
   need python3 python3
-  need gcc gcc # the race detector links with it
+  need gcc gcc # the race detector links with it, and the signer program with devices' libraries
   if [ ${#missing[@]} -gt 0 ]; then
     local want; want=$(printf '%s\n' "${missing[@]}" | sort -u | tr '\n' ' ')
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -91,6 +93,7 @@ stage_lint() {
   .cache/bin/golangci-lint run --allow-parallel-runners --max-issues-per-linter 0 --max-same-issues 0 ./... || bad=1
   go vet ./... || bad=1
   (cd e2e && ../.cache/bin/golangci-lint run --allow-parallel-runners --config ../.golangci.yml --max-same-issues 0 ./... && go vet ./...) || bad=1
+  (cd signer && ../.cache/bin/golangci-lint run --allow-parallel-runners --config ../.golangci.yml --max-same-issues 0 ./... && CGO_ENABLED=1 go vet ./...) || bad=1
   return $bad
 }
 
@@ -137,10 +140,12 @@ gotest() {
 
 # Everything runs with the race detector: it costs a minute, and a list of packages that need it would be wrong soon.
 stage_unit() {
-  local all
+  local all bad=0
   all=$(go list -e -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v '^truc/cmd/') || return 1
   # shellcheck disable=SC2086 # a list of packages
-  gotest "unit and store tests" -count=1 -race -timeout 15m $all
+  gotest "unit and store tests" -count=1 -race -timeout 15m $all || bad=1
+  (cd signer && { CGO_ENABLED=1 go test -json -count=1 -race -timeout 5m ./... 2>&1 || true; }) | .cache/bin/testsummary -title "signer program" || bad=1
+  return $bad
 }
 
 stage_gen() { go test -count=1 ./internal/archtest -run 'TestMigrationsAreFrozen|TestSchemaIsWritten' -update && go run ./scripts/configdoc; }

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -117,11 +118,21 @@ func (d *DocumentCA) Issue(pub crypto.PublicKey, use DocumentUse, s DocumentSubj
 	if err != nil {
 		return nil, err
 	}
+	spki, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return nil, err
+	}
 	tmpl := &x509.Certificate{
 		SerialNumber: serial, Subject: s.pkixName(),
 		NotBefore: now.Add(-backdate), NotAfter: d.ca.notAfter(now, lifetime),
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, BasicConstraintsValid: true,
 	}
+	bits, err := publicKeyBits(&x509.Certificate{RawSubjectPublicKeyInfo: spki})
+	if err != nil {
+		return nil, err
+	}
+	id := sha256.Sum256(bits) // RFC 7093 §2, method 1
+	tmpl.SubjectKeyId = id[:20]
 	for _, u := range []struct {
 		list *[]string
 		url  string

@@ -12,28 +12,57 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"truc/internal/pki"
 )
 
-// TestExternalVerifiers runs independent programs over our signatures, as listed in the specification: pdfsig
-// (NSS), mutool, qpdf and openssl must accept them, and must refuse them after one changed byte.
+// expected is what a file should look like to others.
+type expected struct {
+	signatures         int
+	stamped, longTerm  bool
+	documentTimestamps int  // after the signatures
+	pss                bool // which mutool 1.21 does not know
+}
+
+// TestExternalVerifiers runs independent programs over our signatures: pdfsig (NSS), mutool, qpdf and openssl must accept
+// them, and must refuse them after one changed byte.
 func TestExternalVerifiers(t *testing.T) {
 	need(t, "certutil", "pdfsig", "mutool", "qpdf", "openssl")
-	for _, alg := range []pki.Alg{pki.P256, pki.RSA2048} {
+	for _, alg := range []pki.Alg{pki.P256, pki.RSA2048, pki.P384} {
 		b := newBench(t, alg)
 		for name, pdf := range inputs(t) {
 			t.Run(string(alg)+"/"+name+"/B-B", func(t *testing.T) {
-				signed := b.sign(t, pdf, PDFOptions{Identity: b.person})
-				checkExternally(t, b, signed, 1)
+				checkExternally(t, b, b.sign(t, pdf, PDFOptions{Identity: b.person}), expected{signatures: 1})
 			})
 			t.Run(string(alg)+"/"+name+"/person and agency B-T", func(t *testing.T) {
-				checkExternally(t, b, b.personThenAgency(t, pdf), 2)
+				checkExternally(t, b, b.personThenAgency(t, pdf), expected{signatures: 2, stamped: true})
+			})
+			t.Run(string(alg)+"/"+name+"/person and agency B-LT", func(t *testing.T) {
+				checkExternally(t, b, b.extend(t, b.personThenAgency(t, pdf)), expected{signatures: 2, stamped: true, longTerm: true})
+			})
+			t.Run(string(alg)+"/"+name+"/raised from B-B", func(t *testing.T) {
+				bb := b.sign(t, b.sign(t, pdf, PDFOptions{Identity: b.person}), PDFOptions{Identity: b.agency})
+				raised, err := RaisePDF(context.Background(), bb, b.tsa, b.extendOptions())
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkExternally(t, b, raised, expected{signatures: 2, longTerm: true, documentTimestamps: 1})
 			})
 		}
 	}
+	b := newBench(t, pki.RSA2048)
+	b.person.PSS, b.agency.PSS = true, true
+	t.Run("RSASSA-PSS", func(t *testing.T) {
+		signed := b.extend(t, b.personThenAgency(t, samplePDF(t)))
+		if diff := cmp.Diff([]seen{extendedLT, extendedLT}, verify(t, signed, b.verifyOptions())); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		checkExternally(t, b, signed, expected{signatures: 2, stamped: true, longTerm: true, pss: true})
+	})
 }
 
-func checkExternally(t *testing.T, b *bench, signed []byte, count int) {
+func checkExternally(t *testing.T, b *bench, signed []byte, want expected) {
 	dir := t.TempDir()
 	writeFile(t, dir, "ca.pem", certsPEM(b.ca.Cert()))
 	writeFile(t, dir, "tsa.pem", certsPEM(b.tsa.Identity.Cert))
@@ -46,28 +75,55 @@ func checkExternally(t *testing.T, b *bench, signed []byte, count int) {
 
 	out := run(t, dir, "pdfsig", "-nssdir", "sql:nss", "signed.pdf")
 	for _, text := range []string{"Signature Type: ETSI.CAdES.detached", "Signature Validation: Signature is Valid.", "Certificate Validation: Certificate is Trusted."} {
-		if got := strings.Count(out, text); got != count {
-			t.Errorf("pdfsig says %q %d times, want %d:\n%s", text, got, count, out)
+		if got := strings.Count(out, text); got != want.signatures {
+			t.Errorf("pdfsig says %q %d times, want %d:\n%s", text, got, want.signatures, out)
 		}
 	}
-	wantText(t, out, "Total document signed")
+	wantNone(t, out, "Digest Mismatch")
+	if want.longTerm { // the evidence comes after the last signature, so none speaks for the whole file
+		wantText(t, out, "Not total document signed")
+	} else {
+		wantText(t, out, "Total document signed")
+	}
 	wantText(t, run(t, dir, "pdfsig", "-nssdir", "sql:nss", "-dump", "signed.pdf"), "exit status 0")
 
 	out = run(t, dir, "mutool", "sign", "-v", "signed.pdf")
-	wantText(t, out, "The document is unchanged since signing.")
-	if count == 2 {
-		wantText(t, out, "valid but there have been edits since signing.")
+	edited, unchanged := want.signatures-1, 1
+	if want.longTerm {
+		edited, unchanged = want.signatures, 0
 	}
-	wantNone(t, out, "Signature invalidated")
+	if want.documentTimestamps == 0 && !want.pss { // mutool does not know time-stamps over the file
+		for text, count := range map[string]int{"The document is unchanged since signing.": unchanged, "valid but there have been edits since signing.": edited} {
+			if got := strings.Count(out, text); got != count {
+				t.Errorf("mutool says %q %d times; want %d:\n%s", text, got, count, out)
+			}
+		}
+		wantNone(t, out, "Signature invalidated")
+	}
 	out = run(t, dir, "qpdf", "--check", "signed.pdf")
 	wantText(t, out, "No syntax or stream encoding errors found", "exit status 0")
 	wantNone(t, strings.ToLower(out), "warning")
+	checkParts(t, b, dir, signed, want)
 
-	ranges, values := signedParts(t, signed)
-	if len(ranges) != count {
-		t.Fatalf("%d signatures found; want %d", len(ranges), count)
+	writeFile(t, dir, "changed.pdf", flip(signed, 20)) // in the first, signed, bytes
+	out = run(t, dir, "pdfsig", "-nssdir", "sql:nss", "changed.pdf")
+	wantText(t, out, "Digest Mismatch")
+	wantNone(t, out, "Signature is Valid")
+	if out = run(t, dir, "mutool", "sign", "-v", "changed.pdf"); want.pss {
+		return
 	}
-	for i := range ranges {
+	wantText(t, out, "Signature invalidated by change to document")
+	wantNone(t, out, "unchanged since signing", "valid but there have been edits")
+}
+
+// checkParts takes the file apart and gives each part to openssl.
+func checkParts(t *testing.T, b *bench, dir string, signed []byte, want expected) {
+	ranges, values := signedParts(t, signed)
+	if len(ranges) != want.signatures+want.documentTimestamps {
+		t.Fatalf("%d signatures found; want %d", len(ranges), want.signatures+want.documentTimestamps)
+	}
+	ts := []string{"ts", "-verify", "-token_in", "-in", "sig.tst", "-CAfile", "ca.pem", "-untrusted", "tsa.pem", "-data"}
+	for i := range ranges[:want.signatures] {
 		sig := fmt.Sprintf("signed.pdf.sig%d", i)
 		content := filepath.Base(writeFile(t, dir, fmt.Sprintf("ranges%d.bin", i), ranges[i]))
 		cms := []string{"cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", sig, "-CAfile", "ca.pem", "-purpose", "any", "-out", os.DevNull, "-content"}
@@ -82,20 +138,56 @@ func checkExternally(t *testing.T, b *bench, signed []byte, count int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if token := m.signers[0].unsigned[oidTimeStampToken.String()]; token != nil {
+		token := m.signers[0].unsigned[oidTimeStampToken.String()]
+		if (token != nil) != want.stamped {
+			t.Errorf("signature %d has a time-stamp: %v; want %v", i, token != nil, want.stamped)
+		}
+		if token != nil {
 			writeFile(t, dir, "sig.tst", token)
 			writeFile(t, dir, "sigvalue.bin", m.signers[0].signature)
-			wantText(t, run(t, dir, "openssl", "ts", "-verify", "-token_in", "-in", "sig.tst", "-data", "sigvalue.bin", "-CAfile", "ca.pem", "-untrusted", "tsa.pem"), "Verification: OK")
-		} else if count == 2 {
-			t.Errorf("signature %d has no time-stamp", i)
+			wantText(t, run(t, dir, "openssl", append(ts, "sigvalue.bin")...), "Verification: OK")
 		}
 	}
+	for i := want.signatures; i < len(ranges); i++ {
+		writeFile(t, dir, "sig.tst", values[i])
+		writeFile(t, dir, "covered.bin", ranges[i])
+		wantText(t, run(t, dir, "openssl", append(ts, "covered.bin")...), "Verification: OK")
+		writeFile(t, dir, "covered.bin", flip(ranges[i], 100))
+		wantText(t, run(t, dir, "openssl", append(ts, "covered.bin")...), "Verification: FAILED")
+	}
+	if want.longTerm {
+		checkEvidence(t, b, dir, signed)
+	}
+}
 
-	writeFile(t, dir, "changed.pdf", flip(signed, 20)) // in the first, signed, bytes
-	out = run(t, dir, "pdfsig", "-nssdir", "sql:nss", "changed.pdf")
-	wantText(t, out, "Digest Mismatch")
-	wantNone(t, out, "Signature is Valid")
-	wantText(t, run(t, dir, "mutool", "sign", "-v", "changed.pdf"), "Signature invalidated by change to document")
+// checkEvidence gives what the security store holds to openssl: a good answer for every certificate in it.
+func checkEvidence(t *testing.T, b *bench, dir string, signed []byte) {
+	t.Helper()
+	f, err := openPDF(signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := f.securityStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(store.certs) != 3 || len(store.ocsps) != 3 { // person, agency, time-stamp service
+		t.Fatalf("%d certificates and %d answers in the store; want 3 of each", len(store.certs), len(store.ocsps))
+	}
+	for i, cert := range store.certs {
+		writeFile(t, dir, "person.pem", certsPEM(cert))
+		writeFile(t, dir, "person.ocsp", store.ocsps[i])
+		out := run(t, dir, "openssl", "ocsp", "-respin", "person.ocsp", "-issuer", "ca.pem", "-cert", "person.pem", "-CAfile", "ca.pem", "-no_nonce")
+		wantText(t, out, "Response verify OK", "person.pem: good")
+		der := bytes.Clone(store.ocsps[i])
+		at := bytes.Index(der, cert.SerialNumber.Bytes())
+		if at < 0 {
+			t.Fatal("the answer does not name the certificate")
+		}
+		der[at+3] ^= 1
+		writeFile(t, dir, "person.ocsp", der)
+		wantNone(t, run(t, dir, "openssl", "ocsp", "-respin", "person.ocsp", "-issuer", "ca.pem", "-cert", "person.pem", "-CAfile", "ca.pem", "-no_nonce"), "Response verify OK")
+	}
 }
 
 // signedParts returns, in order of signing, the signed bytes and the signature value of each signature.
