@@ -8,9 +8,6 @@ import (
 
 const blockSize = 64 << 10
 
-// errEmptyReads is what a reader gets that returns nothing and no error again and again.
-var errEmptyReads = io.ErrNoProgress
-
 // source is the message as it comes in. The XML parser takes it byte by byte and stops exactly behind a start tag, so
 // that what follows can be taken in blocks, past the parser.
 type source struct {
@@ -31,13 +28,18 @@ func newSource(r io.Reader, l Limits) *source {
 
 // fill replaces the block, which must be used up.
 func (s *source) fill() error {
+	s.pos, s.end = 0, 0
+	return s.more()
+}
+
+// more reads behind what is in the block. It returns an error only when it got nothing.
+func (s *source) more() error {
 	if s.err != nil {
 		return s.err
 	}
-	s.pos, s.end = 0, 0
 	for range 100 {
-		n, err := s.r.Read(s.buf)
-		s.end = n
+		n, err := s.r.Read(s.buf[s.end:])
+		s.end += n
 		s.total += int64(n)
 		if err != nil {
 			s.err = err
@@ -47,7 +49,7 @@ func (s *source) fill() error {
 		}
 		if s.total > s.totalLimit {
 			s.err = documentError("R", "edXML", "message_too_large", s.totalLimit)
-			s.end = 0
+			s.end = s.pos
 			return s.err
 		}
 		if n > 0 {
@@ -57,7 +59,7 @@ func (s *source) fill() error {
 			return err
 		}
 	}
-	s.err, s.failed = errEmptyReads, errEmptyReads
+	s.err, s.failed = io.ErrNoProgress, io.ErrNoProgress
 	return s.err
 }
 
@@ -94,21 +96,11 @@ func (s *source) selfClosed() bool { return s.prev == '/' && s.last == '>' }
 
 // peek returns the next n bytes, fewer at the end; n is small.
 func (s *source) peek(n int) []byte {
-	for s.end-s.pos < n && s.err == nil {
+	for s.end-s.pos < n {
 		rest := copy(s.buf, s.buf[s.pos:s.end])
 		s.pos, s.end = 0, rest
-		m, err := s.r.Read(s.buf[rest:])
-		s.end += m
-		s.total += int64(m)
-		if err != nil {
-			s.err = err
-			if !errors.Is(err, io.EOF) {
-				s.failed = err
-			}
-		}
-		if s.total > s.totalLimit {
-			s.err = documentError("R", "edXML", "message_too_large", s.totalLimit)
-			s.end = s.pos
+		if s.more() != nil {
+			break
 		}
 	}
 	return s.buf[s.pos:min(s.end, s.pos+n)]
