@@ -10,9 +10,11 @@ import (
 // canvas collects the drawing of pages in the operators of ISO 32000-1. Lengths are in mm from the top left corner.
 type canvas struct {
 	w, h  float64 // of every page
-	pages []*bytes.Buffer
+	pages []*page
 	fonts []*usedFont
 	by    map[string]*usedFont
+
+	packer packer
 
 	// What the page has set already, so that it is not said again with each word. Empty is unknown.
 	fill, stroke, pen, font string
@@ -37,14 +39,33 @@ type usedFont struct {
 	drawn map[uint16]rune
 }
 
+// page is the drawing of one page. Only the last is drawn on; those before are packed, or a register of a year would need
+// hundreds of megabytes.
+type page struct {
+	drawing bytes.Buffer
+	packed  []byte
+}
+
 func (c *canvas) newPage() {
-	c.pages = append(c.pages, &bytes.Buffer{})
+	c.finishPage()
+	c.pages = append(c.pages, &page{})
 	c.forget()
+}
+
+// finishPage packs the page that was drawn on.
+func (c *canvas) finishPage() {
+	if len(c.pages) == 0 {
+		return
+	}
+	if p := c.pages[len(c.pages)-1]; p.packed == nil {
+		p.packed = c.packer.pack(p.drawing.Bytes())
+		p.drawing = bytes.Buffer{}
+	}
 }
 
 func (c *canvas) forget() { c.fill, c.stroke, c.pen, c.font = "", "", "", "" }
 
-func (c *canvas) page() *bytes.Buffer { return c.pages[len(c.pages)-1] }
+func (c *canvas) page() *bytes.Buffer { return &c.pages[len(c.pages)-1].drawing }
 
 func (c *canvas) say(format string, args ...any) { fmt.Fprintf(c.page(), format, args...) }
 

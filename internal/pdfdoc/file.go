@@ -17,8 +17,23 @@ import (
 // file writes the objects of a PDF file (ISO 32000-1 §7.5): a classic cross-reference table, no object streams.
 type file struct {
 	buf     bytes.Buffer
-	offsets []int        // by object number, from 1
-	packer  *zlib.Writer // one for all streams: making it costs more than a page
+	offsets []int // by object number, from 1
+	packer  *packer
+}
+
+// packer packs streams. One serves all of a file: making it costs more than a page.
+type packer struct{ w *zlib.Writer }
+
+func (p *packer) pack(content []byte) []byte {
+	var out bytes.Buffer
+	if p.w == nil {
+		p.w = zlib.NewWriter(&out)
+	} else {
+		p.w.Reset(&out)
+	}
+	_, _ = p.w.Write(content) // a Buffer does not fail
+	_ = p.w.Close()
+	return out.Bytes()
 }
 
 // reserve returns a number for an object that is written later.
@@ -34,43 +49,34 @@ func (f *file) object(id int, format string, args ...any) {
 	f.buf.WriteString("\nendobj\n")
 }
 
-func (f *file) stream(id int, dict string, content []byte) error {
-	var packed bytes.Buffer
-	f.packer.Reset(&packed)
-	if _, err := f.packer.Write(content); err != nil {
-		return err
-	}
-	if err := f.packer.Close(); err != nil {
-		return err
-	}
+func (f *file) stream(id int, dict string, content []byte) {
+	f.packed(id, dict, f.packer.pack(content))
+}
+
+// packed writes a stream that was packed before.
+func (f *file) packed(id int, dict string, content []byte) {
 	f.offsets[id-1] = f.buf.Len()
-	fmt.Fprintf(&f.buf, "%d 0 obj\n<<%s /Filter /FlateDecode /Length %d>>\nstream\n", id, dict, packed.Len())
-	f.buf.Write(packed.Bytes())
+	fmt.Fprintf(&f.buf, "%d 0 obj\n<<%s /Filter /FlateDecode /Length %d>>\nstream\n", id, dict, len(content))
+	f.buf.Write(content)
 	f.buf.WriteString("\nendstream\nendobj\n")
-	return nil
 }
 
 // output writes the file. The same drawing and options give the same bytes.
-func (c *canvas) output(opt Options) ([]byte, error) {
-	f := &file{packer: zlib.NewWriter(nil)}
+func (c *canvas) output(opt Options) []byte {
+	c.finishPage()
+	f := &file{packer: &c.packer}
 	f.buf.WriteString("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
 	catalog, pages, info := f.reserve(), f.reserve(), f.reserve()
 	var fonts strings.Builder
 	for _, style := range slices.Sorted(maps.Keys(c.by)) {
-		id, err := c.by[style].write(f)
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(&fonts, " /F%s %d 0 R", style, id)
+		fmt.Fprintf(&fonts, " /F%s %d 0 R", style, c.by[style].write(f))
 	}
 	var kids strings.Builder
-	for _, content := range c.pages {
+	for _, p := range c.pages {
 		page, stream := f.reserve(), f.reserve()
 		fmt.Fprintf(&kids, " %d 0 R", page)
 		f.object(page, "<</Type /Page /Parent %d 0 R /Contents %d 0 R>>", pages, stream)
-		if err := f.stream(stream, "", content.Bytes()); err != nil {
-			return nil, err
-		}
+		f.packed(stream, "", p.packed)
 	}
 	f.object(pages, "<</Type /Pages /Kids [%s] /Count %d /MediaBox [0 0 %s %s] /Resources <</Font <<%s>>>>>>",
 		strings.TrimSpace(kids.String()), len(c.pages), pt(c.w), pt(c.h), fonts.String())
@@ -89,11 +95,11 @@ func (c *canvas) output(opt Options) ([]byte, error) {
 	}
 	fmt.Fprintf(&f.buf, "trailer\n<</Size %d /Root %d 0 R /Info %d 0 R /ID [<%x> <%x>]>>\nstartxref\n%d\n%%%%EOF\n",
 		len(f.offsets)+1, catalog, info, id[:16], id[:16], start)
-	return f.buf.Bytes(), nil
+	return f.buf.Bytes()
 }
 
 // write embeds the drawn part of a face as a composite font (ISO 32000-1 §9.7) and returns its object.
-func (u *usedFont) write(f *file) (int, error) {
+func (u *usedFont) write(f *file) int {
 	ids := slices.Sorted(maps.Keys(u.drawn))
 	cut := u.subset(ids)
 	// Six letters before the name say that the font is a part, and which (ISO 32000-1 §9.6.4).
@@ -133,10 +139,9 @@ func (u *usedFont) write(f *file) (int, error) {
 	}
 	f.object(descriptor, "<</Type /FontDescriptor /FontName /%s /Flags %d /FontBBox [%d %d %d %d] /ItalicAngle %s /Ascent %d /Descent %d /CapHeight %d /StemV 80 /FontFile2 %d 0 R>>",
 		name, flags, u.box[0], u.box[1], u.box[2], u.box[3], num(u.italic), u.ascent, u.descent, u.capHeight, program)
-	if err := f.stream(program, fmt.Sprintf("/Length1 %d", len(cut)), cut); err != nil {
-		return 0, err
-	}
-	return font, f.stream(unicode, "", toUnicode(ids, u.drawn))
+	f.stream(program, fmt.Sprintf("/Length1 %d", len(cut)), cut)
+	f.stream(unicode, "", toUnicode(ids, u.drawn))
+	return font
 }
 
 // toUnicode maps glyphs to characters, for search and for readers of the screen.

@@ -85,9 +85,5 @@ func Render(text []byte, opt Options) (doc Document, err error) {
 	if err := p.print(units); err != nil {
 		return Document{}, err
 	}
-	out, err := c.output(opt)
-	if err != nil {
-		return Document{}, err
-	}
-	return Document{PDF: out, Pages: len(c.pages), Boxes: p.boxes, Missing: slices.Sorted(maps.Keys(ts.missing))}, nil
+	return Document{PDF: c.output(opt), Pages: len(c.pages), Boxes: p.boxes, Missing: slices.Sorted(maps.Keys(ts.missing))}, nil
 }

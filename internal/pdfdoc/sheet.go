@@ -209,9 +209,5 @@ func (s *Sheet) Finish(opt Options) (Document, error) {
 	if len(s.c.pages) == 0 {
 		return Document{}, errors.New("pdfdoc: no page")
 	}
-	out, err := s.c.output(opt)
-	if err != nil {
-		return Document{}, err
-	}
-	return Document{PDF: out, Pages: len(s.c.pages), Boxes: map[string]Box{}, Missing: slices.Sorted(maps.Keys(s.ts.missing))}, nil
+	return Document{PDF: s.c.output(opt), Pages: len(s.c.pages), Boxes: map[string]Box{}, Missing: slices.Sorted(maps.Keys(s.ts.missing))}, nil
 }
