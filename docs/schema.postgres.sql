@@ -430,6 +430,12 @@ CREATE TABLE directory_token (
 	CONSTRAINT directory_token_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE documents_content (
+	sha256 text NOT NULL,
+	document text NOT NULL,
+	CONSTRAINT documents_content_pkey PRIMARY KEY (sha256, document)
+);
+
 CREATE TABLE documents_document (
 	id text NOT NULL,
 	direction text NOT NULL,

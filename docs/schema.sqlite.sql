@@ -387,6 +387,12 @@ CREATE TABLE directory_token (
 	signing_key_id TEXT NOT NULL
 	, approval BIGINT NOT NULL DEFAULT 0);
 
+CREATE TABLE documents_content (
+	sha256 TEXT NOT NULL,
+	document TEXT NOT NULL,
+	PRIMARY KEY (sha256, document)
+	);
+
 CREATE TABLE documents_document (
 	id TEXT PRIMARY KEY,
 	direction TEXT NOT NULL,

@@ -174,13 +174,14 @@ func (d *Desk) Recall(ctx context.Context, by Actor, id string, receivers []stri
 		return errs.E(errs.Invalid, "documents.receivers_missing", nil)
 	}
 	var carriages []Carriage
+	var payloads []File
 	for i, p := range to {
 		about := edxml.Reference{OrganID: p.Code, Code: out.Code.String(), DocumentID: out.DocumentID, Date: dateOf(out.Date)}
 		c, err := d.status(o, by, about, StatusRecall, reason, fmt.Sprintf("%s.%d.%d", id, len(out.Events)+1, i), out.Form.Urgency)
 		if err != nil {
 			return err
 		}
-		carriages = append(carriages, c)
+		carriages, payloads = append(carriages, c), append(payloads, payloadFile(c))
 	}
 	return d.changeOut(ctx, by, id, out.Version, "documents.recall", func(tx Tx, _ *Outgoing, _ Office) ([]Event, error) {
 		for _, c := range carriages {
@@ -188,6 +189,6 @@ func (d *Desk) Recall(ctx context.Context, by Actor, id string, receivers []stri
 				return nil, err
 			}
 		}
-		return []Event{d.event(by, EvRecalled, EventData{Receivers: to, Reason: reason, Told: StatusRecall})}, nil
+		return []Event{d.event(by, EvRecalled, EventData{Receivers: to, Reason: reason, Told: StatusRecall, Files: payloads})}, nil
 	})
 }

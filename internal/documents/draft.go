@@ -346,6 +346,19 @@ func (d *Desk) agencyNames(ctx context.Context) map[string]string {
 	return names
 }
 
+// TakeBack lets the drafter take a draft back from whoever holds it, before it has a number.
+func (d *Desk) TakeBack(ctx context.Context, by Actor, id, reason string) error {
+	return d.changeOut(ctx, by, id, 0, "documents.take_back", func(_ Tx, out *Outgoing, _ Office) ([]Event, error) {
+		if by.Account != out.Drafter {
+			return nil, errs.E(errs.Denied, "documents.not_your_turn", nil)
+		}
+		if out.State != Reviewing && out.State != Approved {
+			return nil, errState(out.State)
+		}
+		return []Event{d.event(by, EvReturned, EventData{To: out.Drafter, Note: clean(reason)})}, nil
+	})
+}
+
 // Discard gives up a draft that never had a number.
 func (d *Desk) Discard(ctx context.Context, by Actor, id string, version int64, reason string) error {
 	return d.changeOut(ctx, by, id, version, "documents.discard", func(_ Tx, out *Outgoing, _ Office) ([]Event, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"truc/internal/errs"
@@ -173,4 +174,30 @@ func VerifyChain(events []Event) error {
 		prev = e.Hash
 	}
 	return nil
+}
+
+// Contents returns the digests of all blobs that the event refers to.
+func (e *Event) Contents() []string {
+	x := e.Data
+	var out []string
+	add := func(sha string) {
+		if sha != "" && !slices.Contains(out, sha) {
+			out = append(out, sha)
+		}
+	}
+	for _, f := range x.Files {
+		add(f.SHA256)
+	}
+	for _, f := range []*File{x.File, x.Payload} {
+		if f != nil {
+			add(f.SHA256)
+		}
+	}
+	if x.Arrival != nil {
+		add(x.Arrival.Payload)
+	}
+	if x.Axis != nil {
+		add(x.Axis.Receipt)
+	}
+	return out
 }

@@ -54,6 +54,8 @@ func (d *Desk) perform(ctx context.Context, by Actor, id string, a act) error {
 		if err != nil {
 			return nil, err
 		}
+		payload := payloadFile(c)
+		e.Data.Payload = &payload
 		return []Event{e}, d.Carrier.Carry(ctx, tx, c)
 	})
 }
@@ -279,7 +281,7 @@ func (d *Desk) Finish(ctx context.Context, by Actor, id, result string) error {
 // is known of it; the sender hears of it by [Desk.AnswerRecall].
 func (d *Desk) Cancel(ctx context.Context, by Actor, id, reason string) error {
 	return d.perform(ctx, by, id, act{
-		roles: []string{RoleClerk}, action: "documents.cancel", states: []State{Arrived, Accepted, Assigned, Working, Done},
+		roles: []string{RoleClerk}, action: "documents.cancel", states: []State{Arrived, Accepted, Assigned, Working, Done, Replaced},
 		event: func(_ Tx, in *Incoming, _ Office) (Event, error) {
 			r := in.OpenRecall()
 			if r == nil || r.Kind == KindUpdate || r.Kind == KindReplacement {
@@ -307,7 +309,7 @@ func (d *Desk) AnswerRecall(ctx context.Context, by Actor, id string, agree bool
 	}
 	return d.perform(ctx, by, id, act{
 		roles: []string{RoleClerk}, action: "documents.answer_recall",
-		states: []State{Arrived, Accepted, Assigned, Working, Done, Cancelled}, tell: tell,
+		states: []State{Arrived, Accepted, Assigned, Working, Done, Cancelled, Replaced}, tell: tell,
 		event: func(_ Tx, in *Incoming, _ Office) (Event, error) {
 			r := in.OpenRecall()
 			switch {

@@ -2,7 +2,9 @@ package documents
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
 
 	"truc/edxml"
 	"truc/internal/errs"
@@ -23,9 +25,11 @@ func (d *Desk) receiveStatus(ctx context.Context, o Office, a Arrival, m *edxml.
 		Message: a.Message, From: m.From.ID, Name: m.From.Name, Code: code, Text: m.Status.Description,
 		At: m.Status.At, HeardAt: d.now(), Staff: m.Status.Staff.Name,
 	}
-	if h.At.IsZero() {
-		h.At = a.At
+	// A clock that runs ahead must not make its status the last word for ever.
+	if h.At.IsZero() || h.At.After(h.HeardAt.Add(maxSkew)) {
+		h.At = h.HeardAt
 	}
+	successors := d.successors(ctx)
 	got := Received{Status: true}
 	err := d.Store.InTx(ctx, func(tx Tx) error {
 		seen, err := tx.Seen(ctx, o.Code+" "+a.Message, d.now())
@@ -42,7 +46,7 @@ func (d *Desk) receiveStatus(ctx context.Context, o Office, a Arrival, m *edxml.
 		}
 		got.Document = rows[0].ID
 		for _, r := range rows {
-			if err := d.hear(ctx, tx, r, h); err != nil {
+			if err := d.hear(ctx, tx, r, h, successors); err != nil {
 				return err
 			}
 		}
@@ -71,7 +75,7 @@ func (d *Desk) about(ctx context.Context, tx Tx, o Office, dir Direction, ref ed
 }
 
 // hear appends a status. What answers a revoking or updating document answers the earlier one as well.
-func (d *Desk) hear(ctx context.Context, tx Tx, r Row, h HeardStatus) error {
+func (d *Desk) hear(ctx context.Context, tx Tx, r Row, h HeardStatus, successors map[string][]string) error {
 	if h.Code == StatusRecall {
 		return d.changeIn(ctx, tx, r.ID, 0, "", func(_ Tx, s Stored) ([]Event, error) {
 			in := foldIncoming(r.ID, s.Events)
@@ -87,6 +91,7 @@ func (d *Desk) hear(ctx context.Context, tx Tx, r Row, h HeardStatus) error {
 		if out.Kind != KindNew {
 			links = out.Links
 		}
+		h.Receiver = receiverOf(out, h.From, successors)
 		return []Event{d.event(systemActor(), EvStatusHeard, EventData{Status: &h})}, nil
 	})
 	if err != nil || h.Code != StatusAgreed && h.Code != StatusDeclined {
@@ -95,7 +100,11 @@ func (d *Desk) hear(ctx context.Context, tx Tx, r Row, h HeardStatus) error {
 	for _, l := range links {
 		also := h
 		also.About = r.ID
-		err := d.changeIn(ctx, tx, l.ID, 0, "", func(Tx, Stored) ([]Event, error) {
+		err := d.changeIn(ctx, tx, l.ID, 0, "", func(_ Tx, s Stored) ([]Event, error) {
+			also.Receiver = receiverOf(foldOutgoing(l.ID, s.Events), h.From, successors)
+			if also.Receiver == "" {
+				return nil, nil // it receives the new document only
+			}
 			return []Event{d.event(systemActor(), EvStatusHeard, EventData{Status: &also})}, nil
 		})
 		if err != nil {
@@ -103,6 +112,39 @@ func (d *Desk) hear(ctx context.Context, tx Tx, r Row, h HeardStatus) error {
 		}
 	}
 	return nil
+}
+
+// maxSkew is how far the clock of another agency may run ahead of ours.
+const maxSkew = 5 * time.Minute
+
+// successors maps agencies that were closed to those that took their place.
+func (d *Desk) successors(ctx context.Context) map[string][]string {
+	all, err := d.Carrier.Agencies(ctx)
+	if err != nil {
+		return nil
+	}
+	m := map[string][]string{}
+	for _, a := range all {
+		if len(a.Successors) > 0 {
+			m[a.Code] = a.Successors
+		}
+	}
+	return m
+}
+
+// receiverOf returns which of the document's receivers an agency speaks for: itself, or one that it succeeded.
+func receiverOf(out *Outgoing, from string, successors map[string][]string) string {
+	for _, p := range out.Receivers() {
+		if p.Code == from {
+			return from
+		}
+	}
+	for _, p := range out.Receivers() {
+		if slices.Contains(successors[p.Code], from) {
+			return p.Code
+		}
+	}
+	return ""
 }
 
 // HearAxis keeps what the axis tells about a sending: accepted, refused, delivered, opened, given up. Idempotent by the

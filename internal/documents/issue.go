@@ -112,8 +112,12 @@ func (d *Desk) takeNumber(ctx context.Context, by Actor, id string, version int6
 		if err != nil {
 			return nil, err
 		}
+		due, err := d.withinDay(now)
+		if err != nil {
+			return nil, err
+		}
 		code := Code{Number: FormatNumber(n), Notation: notation}
-		return []Event{d.event(by, EvNumbered, EventData{Code: &code, N: n, Series: num.Series, Date: dayOf(now)})}, nil
+		return []Event{d.event(by, EvNumbered, EventData{Code: &code, N: n, Series: num.Series, Date: dayOf(now), Due: &due})}, nil
 	})
 }
 

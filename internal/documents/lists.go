@@ -29,6 +29,11 @@ func (d *Desk) Incoming(ctx context.Context, by Actor, id string) (*Incoming, er
 	return in, d.Store.Opened(ctx, Opening{Document: id, Account: by.Account, Name: by.Name, What: "document", At: d.now()})
 }
 
+// Keeps reports whether a blob belongs to a document: the sweep of the blob store asks before it removes one.
+func (d *Desk) Keeps(ctx context.Context, sha256 string) (bool, error) {
+	return d.Store.Refers(ctx, sha256)
+}
+
 // Openings returns who opened a document, the latest first: for those who may see all of the office.
 func (d *Desk) Openings(ctx context.Context, by Actor, id string) ([]Opening, error) {
 	if _, err := d.need(by, RoleClerk, RoleHead); err != nil {

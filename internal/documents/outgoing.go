@@ -127,6 +127,7 @@ func (o *Outgoing) apply(e Event) {
 		o.review(e)
 	case EvNumbered:
 		o.State, o.Code, o.N, o.Series, o.Date = Numbered, *x.Code, x.N, x.Series, x.Date
+		o.SealBy = timeOf(x.Due)
 	case EvVoided:
 		o.Voided = append(o.Voided, o.Code)
 		o.Code, o.N, o.Series, o.Date, o.Signed, o.DocumentID = Code{}, 0, "", "", nil, ""
@@ -223,20 +224,14 @@ func timeOf(t *time.Time) time.Time {
 	return *t
 }
 
-// Receivers returns everybody it was sent to, or is to be sent to.
+// Receivers returns whom it was sent to the last time, or is to be sent to.
 func (o *Outgoing) Receivers() []Party {
-	var out []Party
-	for _, s := range o.Dispatches {
-		for _, p := range s.Receivers {
-			if !slices.ContainsFunc(out, func(q Party) bool { return q.Code == p.Code }) {
-				out = append(out, p)
-			}
-		}
+	if n := len(o.Dispatches); n > 0 {
+		return slices.Clone(o.Dispatches[n-1].Receivers)
 	}
-	if len(out) == 0 {
-		for _, code := range o.Form.Receivers {
-			out = append(out, Party{Code: code})
-		}
+	var out []Party
+	for _, code := range o.Form.Receivers {
+		out = append(out, Party{Code: code})
 	}
 	return out
 }
@@ -270,7 +265,7 @@ func (o *Outgoing) row() Row {
 // clock is the nearest limit of the law that runs.
 func (o *Outgoing) clock(tracks []Track) (time.Time, Clock) {
 	switch o.State {
-	case Signed:
+	case Numbered, Signed: // a number without a signature must not outlive its day
 		return o.SealBy, ClockSeal
 	case Issued:
 		if len(o.Form.Receivers) > 0 {

@@ -75,8 +75,13 @@ func (d *Desk) Receive(ctx context.Context, a Arrival) (Received, error) {
 		if rec.SameID, rec.SameCode, err = duplicates(ctx, tx, o.Code, rec); err != nil {
 			return err
 		}
-		e := d.event(systemActor(), EvArrived, EventData{Office: o.Code, Arrival: &rec, Files: files, Due: &due, Told: StatusArrived})
-		if err := d.insert(ctx, tx, id, "", e); err != nil {
+		payload := payloadFile(told)
+		e := d.event(systemActor(), EvArrived, EventData{Office: o.Code, Arrival: &rec, Files: files, Due: &due, Told: StatusArrived, Payload: &payload})
+		events, err := d.earlier(ctx, tx, o, rec)
+		if err != nil {
+			return err
+		}
+		if err := d.insert(ctx, tx, id, "", append([]Event{e}, events...)...); err != nil {
 			return err
 		}
 		if err := d.Carrier.Carry(ctx, tx, told); err != nil {
@@ -229,16 +234,20 @@ func reference(rec ArrivalRecord) edxml.Reference {
 // duplicates looks for documents that were here before with the same identifier, or the same number, notation and agency
 // (30/2020, appendix VI, 1.h).
 func duplicates(ctx context.Context, tx Tx, office string, rec ArrivalRecord) (sameID, sameCode []string, err error) {
-	if rec.DocumentID != "" {
+	// Senders exist that revoke under the identifier, or the number, of the revoked document.
+	amends := rec.Kind != KindNew
+	if rec.DocumentID != "" && !slices.Contains(rec.Originals, rec.DocumentID) {
 		rows, err := tx.List(ctx, Query{Office: office, Direction: In, DocumentID: rec.DocumentID, Party: rec.Sender.Code, Limit: 20})
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, r := range rows {
-			sameID = append(sameID, r.ID)
+			if r.Kind != KindRevocation {
+				sameID = append(sameID, r.ID)
+			}
 		}
 	}
-	if rec.Code.Number == "" {
+	if rec.Code.Number == "" || amends && slices.Contains(rec.Originals, rec.DocumentID) {
 		return sameID, nil, nil
 	}
 	rows, err := tx.List(ctx, Query{Office: office, Direction: In, Number: rec.Code.Number, Notation: rec.Code.Notation, Party: rec.Sender.Code, Limit: 20})
@@ -249,11 +258,39 @@ func duplicates(ctx context.Context, tx Tx, office string, rec ArrivalRecord) (s
 		if len(r.Date) >= 4 && len(rec.Date) >= 4 && r.Date[:4] != rec.Date[:4] {
 			continue // numbers begin anew each year
 		}
-		if r.State != Refused {
+		if r.State != Refused && (r.Kind != KindRevocation || r.DocumentID != rec.DocumentID) {
 			sameCode = append(sameCode, r.ID)
 		}
 	}
 	return sameID, sameCode, nil
+}
+
+func amendment(id string, rec ArrivalRecord) EventData {
+	code := rec.Code
+	return EventData{Kind: rec.Kind, Other: id, Code: &code, Reason: rec.Reason, To: rec.Sender.Code, DocumentID: rec.DocumentID}
+}
+
+// earlier returns what documents that came before say about one that arrives only now: it was revoked, updated or replaced
+// while it was on its way.
+func (d *Desk) earlier(ctx context.Context, tx Tx, o Office, rec ArrivalRecord) ([]Event, error) {
+	if rec.DocumentID == "" {
+		return nil, nil
+	}
+	rows, err := tx.List(ctx, Query{Office: o.Code, Direction: In, Party: rec.Sender.Code, Amending: true, Limit: 500})
+	if err != nil {
+		return nil, err
+	}
+	var out []Event
+	for _, r := range rows {
+		s, err := tx.Find(ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		if in := foldIncoming(r.ID, s.Events); slices.Contains(in.Arrival.Originals, rec.DocumentID) && rec.Kind == KindNew {
+			out = append(out, d.event(systemActor(), EvAmendmentHeard, amendment(r.ID, in.Arrival)))
+		}
+	}
+	return out, nil
 }
 
 // linkOriginals tells the documents that the arrived one revokes, updates or replaces.
@@ -264,11 +301,10 @@ func (d *Desk) linkOriginals(ctx context.Context, tx Tx, o Office, id string, re
 			return err
 		}
 		for _, r := range rows {
-			if r.ID == id {
+			if r.ID == id || r.Kind == KindRevocation || r.State == Refused || r.State == Cancelled {
 				continue
 			}
-			code := rec.Code
-			data := EventData{Kind: rec.Kind, Other: id, Code: &code, Reason: rec.Reason, To: rec.Sender.Code, DocumentID: rec.DocumentID}
+			data := amendment(id, rec)
 			err := d.changeIn(ctx, tx, r.ID, 0, "", func(Tx, Stored) ([]Event, error) {
 				return []Event{d.event(systemActor(), EvAmendmentHeard, data)}, nil
 			})

@@ -134,6 +134,37 @@ func (d *Desk) send(ctx context.Context, by Actor, id string) error {
 	})
 }
 
+// SendAgain sends a document anew that the axis refused as a whole, such as for one receiver it does not know: to the
+// given receivers, or to those of the form. What nobody received may go out again under its number; what somebody received
+// is changed by [Desk.Update].
+func (d *Desk) SendAgain(ctx context.Context, by Actor, id string, receivers []string) error {
+	o, err := d.need(by, RoleClerk)
+	if err != nil {
+		return err
+	}
+	out, _, err := d.outgoing(ctx, by, id)
+	if err != nil {
+		return err
+	}
+	if out.State != Sent || !out.Rejected() {
+		return errs.E(errs.Conflict, "documents.not_rejected", nil)
+	}
+	form := out.Form
+	if len(receivers) > 0 {
+		form.Receivers = receivers
+	}
+	if form, err = d.Check(o, form, true); err != nil {
+		return err
+	}
+	p, err := d.plan(ctx, o, out, int64(len(out.Events))+1, form.Receivers)
+	if err != nil {
+		return err
+	}
+	return d.changeOut(ctx, by, id, out.Version, "documents.send", func(tx Tx, _ *Outgoing, _ Office) ([]Event, error) {
+		return []Event{d.sentEvent(by, p)}, d.carry(ctx, tx, p)
+	})
+}
+
 // SendAt sets or changes when an issued document leaves by itself; a zero time leaves it to a person.
 func (d *Desk) SendAt(ctx context.Context, by Actor, id string, at time.Time) error {
 	if _, err := d.need(by, RoleClerk); err != nil {
@@ -305,4 +336,9 @@ func (d *Desk) status(o Office, by Actor, about edxml.Reference, code StatusCode
 	return Carriage{
 		ID: ref, Kind: "status", From: o.Code, To: []string{about.OrganID}, Payload: b, DocumentID: about.DocumentID, Urgency: u,
 	}, err
+}
+
+// payloadFile is how an event remembers what was sent with it.
+func payloadFile(c Carriage) File {
+	return File{Name: c.Kind + ".edxml", Media: "application/xml", SHA256: c.Payload.SHA256, Size: c.Payload.Size}
 }

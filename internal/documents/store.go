@@ -19,6 +19,8 @@ type Store interface {
 	// Opened keeps that a document was opened; Openings returns who opened it, the latest first.
 	Opened(ctx context.Context, o Opening) error
 	Openings(ctx context.Context, id string, limit int) ([]Opening, error)
+	// Refers reports whether a document refers to a blob.
+	Refers(ctx context.Context, sha256 string) (bool, error)
 	// Tally counts documents of a register by a period's facts.
 	Tally(ctx context.Context, q TallyQuery) ([]TallyRow, error)
 }
@@ -112,6 +114,8 @@ type Query struct {
 	SendBefore time.Time
 	Urgent     bool
 	Flagged    bool
+	// Amending chooses documents that revoke, update or replace others.
+	Amending bool
 	// Sort is "" for the newest first, "urgent" for urgent ones and then the nearest limit first.
 	Sort          string
 	Offset, Limit int

@@ -8,10 +8,13 @@ import (
 // HeardStatus is a business status that arrived from another agency.
 type HeardStatus struct {
 	// Message identifies the message it came with.
-	Message string     `json:"message"`
-	From    string     `json:"from"`
-	Name    string     `json:"name,omitempty"`
-	Code    StatusCode `json:"code"`
+	Message string `json:"message"`
+	From    string `json:"from"`
+	// Receiver is the code the document was sent to: that of From, or of an agency whose successor From is; empty when
+	// the document was not sent to either.
+	Receiver string     `json:"receiver,omitempty"`
+	Name     string     `json:"name,omitempty"`
+	Code     StatusCode `json:"code"`
 	// Text is the description: a reason, a number of arrival.
 	Text string `json:"text,omitempty"`
 	// At is the time the other side states, HeardAt when it came here.
@@ -248,7 +251,8 @@ func (o *Outgoing) Tracks() []Track {
 	at := map[string]int{}
 	for _, s := range o.Dispatches {
 		for _, p := range s.Receivers {
-			if _, ok := at[p.Code]; ok {
+			if i, ok := at[p.Code]; ok {
+				out[i].ConfirmBy = s.ConfirmBy
 				continue
 			}
 			at[p.Code] = len(out)
@@ -262,6 +266,43 @@ func (o *Outgoing) Tracks() []Track {
 	}
 	for i := range out {
 		o.track(&out[i])
+	}
+	if last := len(o.Dispatches); last > 1 { // sent again because nobody had it: earlier receivers that were left out are gone
+		out = slices.DeleteFunc(out, func(t Track) bool {
+			return !slices.ContainsFunc(o.Dispatches[last-1].Receivers, func(p Party) bool { return p.Code == t.Receiver.Code })
+		})
+	}
+	return out
+}
+
+// lastDispatch is the last sending to a receiver: what became of earlier ones no longer counts.
+func (o *Outgoing) lastDispatch(code string) (carriage string) {
+	for _, s := range o.Dispatches {
+		if slices.ContainsFunc(s.Receivers, func(p Party) bool { return p.Code == code }) {
+			carriage = s.Carriage
+		}
+	}
+	return carriage
+}
+
+// Rejected reports whether the axis took none of the sendings: nobody has the document.
+func (o *Outgoing) Rejected() bool {
+	for _, s := range o.Dispatches {
+		if !slices.ContainsFunc(o.News, func(n AxisNews) bool {
+			return n.Carriage == s.Carriage && n.Receiver == "" && (n.Event == AxisRefused || n.Event == AxisFailed)
+		}) {
+			return false
+		}
+	}
+	return len(o.Dispatches) > 0
+}
+
+// Strangers are statuses of agencies that the document was not sent to: kept, shown, and without effect.
+func (o *Outgoing) Strangers() (out []HeardStatus) {
+	for _, h := range o.Statuses {
+		if h.Receiver == "" {
+			out = append(out, h)
+		}
 	}
 	return out
 }
@@ -281,7 +322,9 @@ func (o *Outgoing) track(t *Track) {
 		case AxisDelivered:
 			t.reach(StageDelivered, n.At, "", "")
 		case AxisRefused, AxisFailed:
-			t.AxisRefused, t.Reason = true, n.Text
+			if n.Carriage == o.lastDispatch(code) {
+				t.AxisRefused, t.Reason = true, n.Text
+			}
 		default:
 		}
 	}
@@ -298,7 +341,7 @@ func (o *Outgoing) track(t *Track) {
 	}
 	var heard []HeardStatus
 	for _, h := range o.Statuses {
-		if h.From == code {
+		if h.Receiver == code {
 			heard = append(heard, h)
 		}
 	}
@@ -359,6 +402,9 @@ func (o *Outgoing) flags(tracks []Track) []string {
 		if !slices.Contains(out, f) {
 			out = append(out, f)
 		}
+	}
+	if len(o.Strangers()) > 0 {
+		add(FlagImpossible)
 	}
 	for _, t := range tracks {
 		if len(t.Impossible) > 0 {

@@ -86,6 +86,9 @@ func conditions(q documents.Query) *where {
 	if q.Urgent {
 		w.and("urgency > 0")
 	}
+	if q.Amending {
+		w.and("kind > 0")
+	}
 	if q.Flagged {
 		w.and("flags <> ''")
 	}

@@ -201,6 +201,14 @@ func (t *tx) addEvents(ctx context.Context, r documents.Row, added []documents.E
 			return conflict(err)
 		}
 	}
+	for _, e := range added {
+		for _, sha := range e.Contents() {
+			_, err := t.ExecContext(ctx, `INSERT INTO documents_content (sha256, document) VALUES ($1, $2) ON CONFLICT (sha256, document) DO NOTHING`, sha, r.ID)
+			if err != nil {
+				return err
+			}
+		}
+	}
 	for _, v := range r.Viewers {
 		_, err := t.ExecContext(ctx, `INSERT INTO documents_viewer (account, document) VALUES ($1, $2) ON CONFLICT (account, document) DO NOTHING`, v, r.ID)
 		if err != nil {
@@ -274,6 +282,13 @@ func (s *Store) Numbers(ctx context.Context, office string, dir documents.Direct
 		out = append(out, n)
 	}
 	return out, rows.Err()
+}
+
+// Refers implements [documents.Store].
+func (s *Store) Refers(ctx context.Context, sha256 string) (bool, error) {
+	var n int
+	err := s.DB.QueryRowContext(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM documents_content WHERE sha256 = $1 LIMIT 1) AS found`, sha256).Scan(&n)
+	return n > 0, err
 }
 
 // Opened implements [documents.Store].
