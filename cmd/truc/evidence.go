@@ -91,46 +91,60 @@ func evidenceExport(ctx context.Context, s streams, args []string) error {
 			query.Set(name, "true")
 		}
 	}
-	pkg, err := fetchEvidence(ctx, strings.TrimSuffix(*node, "/")+"/api/exchange/evidence/"+url.PathEscape(ids[0])+"?"+query.Encode(), key)
+	n, err := fetchEvidence(ctx, strings.TrimSuffix(*node, "/")+"/api/exchange/evidence/"+url.PathEscape(ids[0])+"?"+query.Encode(), key, *out)
 	if err != nil {
 		return err
 	}
-	if _, err := exchange.OpenEvidence(pkg); err != nil {
-		return err
-	}
-	if err := os.WriteFile(*out, pkg, 0o600); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.out, "%s: %d bytes; check it with: truc verify %s -anchor KEYID\n", *out, len(pkg), *out)
+	fmt.Fprintf(s.out, "%s: %d bytes; check it with: truc verify %s -anchor KEYID\n", *out, n, *out)
 	return nil
 }
 
-const maxEvidenceFile = 256 << 20
+// fetchEvidence writes a package to a file, which gets its name when it is whole.
+func fetchEvidence(ctx context.Context, address, key, out string) (n int64, err error) {
+	f, err := os.CreateTemp(filepath.Dir(out), filepath.Base(out)+".*")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err == nil {
+			err = os.Rename(f.Name(), out)
+		} else {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if n, err = downloadEvidence(ctx, address, key, f); err != nil {
+		return 0, err
+	}
+	_, err = exchange.OpenEvidenceFile(f, n)
+	return n, err
+}
 
-func fetchEvidence(ctx context.Context, address, key string) ([]byte, error) {
+func downloadEvidence(ctx context.Context, address, key string, to io.Writer) (int64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, http.NoBody)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := (&http.Client{Timeout: 5 * time.Minute}).Do(req)
+	resp, err := (&http.Client{Timeout: 2 * time.Hour}).Do(req) // bodies of many gigabytes may be in it
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxEvidenceFile+1))
-	if err != nil {
-		return nil, err
-	}
 	if resp.StatusCode != http.StatusOK {
-		var problem struct{ Title, Detail string }
-		_ = json.Unmarshal(b, &problem) // another server may answer with anything
-		return nil, fmt.Errorf("the node answers %s %s %s", resp.Status, problem.Title, problem.Detail)
+		return 0, answerError(resp)
 	}
-	if len(b) > maxEvidenceFile {
-		return nil, errors.New("the package is too large")
+	return io.Copy(to, resp.Body)
+}
+
+// answerError tells why a node refuses.
+func answerError(resp *http.Response) error {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return err
 	}
-	return b, nil
+	var problem struct{ Title, Detail string }
+	_ = json.Unmarshal(b, &problem) // another server may answer with anything
+	return fmt.Errorf("the node answers %s %s %s", resp.Status, problem.Title, problem.Detail)
 }
 
 func evidenceCompare(ctx context.Context, s streams, args []string) error {

@@ -48,20 +48,24 @@ func verify(_ context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
+	v := verifier{streams: s, cat: cat, lang: *language}
+	if pkg, err := evidenceFile(files[0]); err != nil {
+		return err
+	} else if pkg != nil { // it may be far larger than memory
+		defer pkg.Close() //nolint:errcheck // only read
+		return v.evidence(pkg, *anchor, *roots)
+	}
 	content, err := os.ReadFile(files[0])
 	if err != nil {
 		return err
 	}
-	v := verifier{streams: s, cat: cat, lang: *language}
 	switch {
 	case receipt.IsFile(content):
 		return v.handover(content, *anchor, *roots, *document)
 	case bytes.HasPrefix(content, []byte("%PDF-")):
 		return v.pdf(content, *roots)
-	case bytes.Contains(content, []byte("records.json")) && bytes.HasPrefix(content, []byte("PK")):
-		return v.receipt(content, keys)
 	case bytes.HasPrefix(content, []byte("PK")):
-		return v.evidence(content, *anchor, *roots)
+		return v.receipt(content, keys)
 	}
 	return errors.New("the file is neither a receipt of either kind, nor an evidence package, nor a PDF")
 }

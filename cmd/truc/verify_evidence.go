@@ -1,11 +1,13 @@
 package main
 
 import (
+	"archive/zip"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +18,34 @@ import (
 	"truc/internal/pki"
 )
 
+// evidenceFile opens a file that is a ZIP and no receipt; nil for any other.
+func evidenceFile(path string) (_ *os.File, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	var mark [2]byte
+	if _, err := f.ReadAt(mark[:], 0); err != nil || string(mark[:]) != "PK" {
+		return nil, f.Close()
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	z, err := zip.NewReader(f, st.Size())
+	if err == nil && slices.ContainsFunc(z.File, func(e *zip.File) bool { return e.Name == "records.json" }) {
+		return nil, f.Close()
+	}
+	return f, nil // a damaged one is told as such
+}
+
 // evidence tells of each entry of a package what is good, bad or not provided.
-func (v verifier) evidence(content []byte, anchor, roots string) error {
-	pkg, err := exchange.OpenEvidence(content)
+func (v verifier) evidence(f *os.File, anchor, roots string) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	pkg, err := exchange.OpenEvidenceFile(f, st.Size())
 	if err != nil {
 		return v.fail(err)
 	}
@@ -41,10 +68,7 @@ func (v verifier) evidence(content []byte, anchor, roots string) error {
 			trust.TSARoots.AddCert(c)
 		}
 	}
-	rep, err := exchange.VerifyEvidence(content, trust)
-	if err != nil {
-		return v.fail(err)
-	}
+	rep := pkg.Verify(trust)
 	v.tellEvidence(rep)
 	v.say(note)
 	if roots == "" {
@@ -75,6 +99,8 @@ func (v verifier) tellEvidence(rep *exchange.EvidenceReport) {
 				more = e.Signer
 			case c.Name == "witnesses":
 				more = strings.Join(e.WitnessedBy, ", ")
+			case c.Name == "body" && e.TooLarge:
+				more = v.cat.T(v.lang, "cmd.verify.body_too_large")
 			case c.Name == "timestamp" && c.Verdict == exchange.Good:
 				more = v.cat.T(v.lang, "cmd.verify.before", "at", i18n.DateTime(e.Before))
 			}

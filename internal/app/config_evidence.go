@@ -31,6 +31,10 @@ type EvidenceConfig struct {
 	Bodies string `toml:"bodies"`
 	// BodyServices sets it for single services: "VN/GOV/G01/population/person" = "full".
 	BodyServices map[string]exchange.BodyMode `toml:"body_services"`
+	// BodyMaxMiB is the longest body in MiB that is kept of those that stream, because they are larger than 256 KiB or of unknown
+	// length; of a longer one the digest alone is kept, and the log says so. Default 1024. Two times ReserveMiB stay free
+	// in any case.
+	BodyMaxMiB int `toml:"body_max_mib"`
 	// BodyRetentionDays is after how many days kept bodies are erased, keys first; default 90.
 	BodyRetentionDays int `toml:"body_retention_days"`
 	// ReserveMiB is the free space in MiB, on the disk of the logs, below which no exchange may begin: what cannot be logged
@@ -92,8 +96,8 @@ func (c *Config) checkEvidence() []error {
 	if e.ArchiveKeep < 0 || e.RetentionDays < 0 || e.Witnesses < 0 || e.Witnesses > 16 || e.WitnessSeconds < 0 {
 		bad("evidence: a number is negative, or witnesses is above 16")
 	}
-	if e.Bodies != "" && !exchange.BodyMode(e.Bodies).Valid() || e.BodyRetentionDays < 0 {
-		bad("evidence.bodies: %q is none of digest, full, off, or body_retention_days is negative", e.Bodies)
+	if e.Bodies != "" && !exchange.BodyMode(e.Bodies).Valid() || e.BodyRetentionDays < 0 || e.BodyMaxMiB < 0 {
+		bad("evidence.bodies: %q is none of digest, full, off, or body_retention_days or body_max_mib is negative", e.Bodies)
 	}
 	for service, m := range e.BodyServices {
 		if !m.Valid() {

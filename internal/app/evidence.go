@@ -98,7 +98,7 @@ func (n *Node) startBodies() error {
 		return err
 	})
 	mode := cmp.Or(exchange.BodyMode(n.cfg.Evidence.Bodies), exchange.BodyDigest)
-	return n.exchange.SetBodies(&exchange.BodyPolicy{Log: log, Default: mode, Services: n.cfg.Evidence.BodyServices})
+	return n.exchange.SetBodies(&exchange.BodyPolicy{Log: log, Default: mode, Services: n.cfg.Evidence.BodyServices, MaxStream: int64(n.cfg.Evidence.BodyMaxMiB) << 20})
 }
 
 // peer returns a node of the network that is in force.

@@ -86,6 +86,9 @@ func (x *exchangeState) attempt(ctx context.Context, req *WireRequest, peer Peer
 	x.uploaded(ctx)
 	if err != nil {
 		f := x.fault(atConsumer, x.carryCode(ctx), err, "peer", peer.Member)
+		if x.out != nil && errors.Is(x.out.sourceFault(), errKeep) {
+			f = x.loggingFailed(x.out.sourceFault())
+		}
 		x.logFailure(ctx, f)
 		return nil, f
 	}

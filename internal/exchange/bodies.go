@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -29,6 +30,8 @@ type BodyPolicy struct {
 	// Default holds for services that are not in Services (full identifiers) and whose offering says nothing.
 	Default  BodyMode
 	Services map[string]BodyMode
+	// MaxStream is the longest streamed body that is kept, in bytes; 0 means [DefaultMaxStream].
+	MaxStream int64
 }
 
 // SetBodies replaces the policy. Without one no body is kept.
@@ -62,7 +65,7 @@ func (p *BodyPolicy) mode(service string, offered BodyMode) BodyMode {
 }
 
 // keepBody keeps a body when the policy or the grant says so. A body that must be kept and cannot be stops the exchange, like an entry
-// that cannot be logged. Bodies that stream are kept as digests only.
+// that cannot be logged. Bodies that stream are kept while they pass, see keepStream.
 func (x *exchangeState) keepBody(direction string, header http.Header, body []byte) *Fault {
 	p := x.s.bodies.Load()
 	if p == nil || header.Get(HeaderBody) != "" || header.Get("Content-Digest") == "" {
@@ -78,10 +81,10 @@ func (x *exchangeState) keepBody(direction string, header http.Header, body []by
 }
 
 // keptBody returns a body that was kept; NotFound when it was not, or its time is over.
-func (s *Service) keptBody(ctx context.Context, e *Entry) ([]byte, error) {
+func (s *Service) keptBody(ctx context.Context, e *Entry) (io.ReadCloser, error) {
 	p := s.bodies.Load()
 	if p == nil {
 		return nil, errs.E(errs.NotFound, "exchange.body_gone", nil)
 	}
-	return p.Log.Get(ctx, bodylog.Name{Role: e.Role, Direction: e.Direction, RequestID: e.RequestID}, time.UnixMicro(e.At))
+	return p.Log.Open(ctx, bodylog.Name{Role: e.Role, Direction: e.Direction, RequestID: e.RequestID}, time.UnixMicro(e.At))
 }

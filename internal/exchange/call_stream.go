@@ -37,18 +37,23 @@ func (x *exchangeState) timing(ctx context.Context, c Call) (_ context.Context, 
 // attach puts the body of a streamed request behind its signed head.
 func (x *exchangeState) attach(ctx context.Context, req *WireRequest, head signed) {
 	entry, at := x.entry, x.msg
-	src := req.Stream
+	src, keep := req.Stream, x.keepStream(directionRequestBody)
 	x.out = newOutBody(src.Body, src.Length, !x.s.opt.NoRequestHash, func(digest string, size int64) (http.Header, int64, error) {
 		trailer, sig, err := x.s.signTrailer(head, digest, x.s.now())
 		if err != nil {
 			return nil, -1, err
 		}
-		i, err := x.s.logBody(ctx, entry, bodyEntry{direction: directionRequestBody, outcome: "ok", digest: digest, size: size, sig: sig}, false)
+		kept, err := keep.commit()
+		if err != nil {
+			return nil, -1, fmt.Errorf("%w: %w", errKeep, err)
+		}
+		i, err := x.s.logBody(ctx, entry, bodyEntry{direction: directionRequestBody, outcome: "ok", digest: digest, size: size, sig: sig, kept: kept}, false)
 		if err != nil {
 			return nil, -1, fmt.Errorf("log of %s: %w", at.RequestID, err)
 		}
 		return trailer, i, nil
 	})
+	x.out.keep = keep
 	req.Stream = &Stream{Body: x.out, Length: src.Length, Trailer: x.out.Trailer}
 }
 
@@ -58,6 +63,9 @@ func (x *exchangeState) uploaded(ctx context.Context) {
 		return
 	}
 	digest, size, index := x.out.sent()
+	if digest == "" {
+		x.out.forget()
+	}
 	x.msg.RequestSize, x.msg.RequestBodyIndex = size, index
 	if digest != "" {
 		x.entry.RequestDigest = digest
@@ -100,6 +108,7 @@ func (x *exchangeState) receiveStream(ctx context.Context, resp *WireResponse, h
 		return nil, x.fault(atConsumer, "quota_exceeded", errors.New("too many bodies are streaming"))
 	}
 	var failed *Fault
+	keep := x.keepStream(directionResponseBody)
 	body := newInBody(resp.Stream, false, nil, func(digest string, size int64, cause error) error {
 		sig, err := signed{}, cause
 		if err == nil {
@@ -108,9 +117,12 @@ func (x *exchangeState) receiveStream(ctx context.Context, resp *WireResponse, h
 		x.msg.ResponseSize = size
 		if err == nil {
 			// The consumer's entry of the answer is on the disk before its last byte is released (spec D24).
-			x.msg.ResponseBodyIndex, err = s.logBody(ctx, x.entry, bodyEntry{
-				direction: directionResponseBody, outcome: "ok", digest: digest, size: size, status: resp.Status, sig: sig,
-			}, true)
+			var kept string
+			if kept, err = keep.commit(); err == nil {
+				x.msg.ResponseBodyIndex, err = s.logBody(ctx, x.entry, bodyEntry{
+					direction: directionResponseBody, outcome: "ok", digest: digest, size: size, status: resp.Status, sig: sig, kept: kept,
+				}, true)
+			}
 			if err == nil {
 				return nil
 			}
@@ -118,10 +130,14 @@ func (x *exchangeState) receiveStream(ctx context.Context, resp *WireResponse, h
 			return failed
 		}
 		failed = x.fault(atConsumer, cutCode(ctx, cause), err, "peer", x.peer.Member)
+		if errors.Is(err, errKeep) {
+			failed = x.loggingFailed(err)
+		}
 		x.msg.Outcome, x.cut = failed.Type, failed
 		x.msg.ResponseBodyIndex = x.logCut(ctx, directionResponseBody, failed.Type, size)
 		return failed
 	})
+	body.keep = keep
 	x.ends.Add(1)
 	r := &answerBody{in: body, src: resp.Stream.Body, end: sync.OnceFunc(func() {
 		_ = resp.Stream.Body.Close()

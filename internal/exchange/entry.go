@@ -38,7 +38,9 @@ type Entry struct {
 	Path       string `json:"path"`
 	Activity   string `json:"activity"`
 	Basis      string `json:"basis"`
-	Dossier    string `json:"dossier"`
+	// Kept says of a streamed body whether this node kept it: [KeptWhole] or [KeptTooLarge]; it is left out when empty.
+	Kept    string `json:"body_kept,omitempty"`
+	Dossier string `json:"dossier"`
 	// User is the sealed X-Road-UserId; the signature base holds a mark in its place.
 	User   string `json:"user"`
 	Status int    `json:"status"`
@@ -86,11 +88,13 @@ func (e *Entry) append(b []byte) ([]byte, error) {
 		name, text string
 		number     int64
 		isNumber   bool
+		omit       bool
 	}{
 		{name: "activity", text: e.Activity},
 		{name: "at", number: e.At, isNumber: true},
 		{name: "base", text: e.Base},
 		{name: "basis", text: e.Basis},
+		{name: "body_kept", text: e.Kept, omit: e.Kept == ""},
 		{name: "client", text: e.Client},
 		{name: "created", number: e.Created, isNumber: true},
 		{name: "delegator", text: e.Delegator},
@@ -119,6 +123,9 @@ func (e *Entry) append(b []byte) ([]byte, error) {
 		{name: "user", text: e.User},
 		{name: "v", number: int64(e.V), isNumber: true},
 	} {
+		if f.omit {
+			continue
+		}
 		if i == 0 {
 			b = append(b, '{')
 		} else {

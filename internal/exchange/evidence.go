@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -107,22 +108,34 @@ type packer struct {
 	opt   EvidenceOptions
 	m     evidenceManifest
 	files map[string][]byte
+	// bodies are read twice, once for their hash and once for the package, because they may not fit into memory.
+	bodies map[string]*Entry
 }
 
 // Evidence returns a package (ZIP) that proves what this node knows of an exchange. NotFound when it knows nothing.
-func (s *Service) Evidence(ctx context.Context, exchangeID string, opt EvidenceOptions) (b []byte, err error) {
+func (s *Service) Evidence(ctx context.Context, exchangeID string, opt EvidenceOptions) ([]byte, error) {
+	var buf bytes.Buffer
+	if err := s.WriteEvidence(ctx, &buf, exchangeID, opt); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// WriteEvidence is [Service.Evidence] for packages whose bodies may be of any size. Nothing is written when it returns
+// NotFound.
+func (s *Service) WriteEvidence(ctx context.Context, w io.Writer, exchangeID string, opt EvidenceOptions) (err error) {
 	defer errs.Wrap(&err, "evidence")
 	if err := s.Flush(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	rows, err := s.opt.Store.ByExchange(ctx, exchangeID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if rows = opt.keep(rows); len(rows) == 0 {
-		return nil, errs.E(errs.NotFound, "exchange.evidence_none", nil)
+		return errs.E(errs.NotFound, "exchange.evidence_none", nil)
 	}
-	p := &packer{s: s, opt: opt, files: map[string][]byte{}, m: evidenceManifest{
+	p := &packer{s: s, opt: opt, files: map[string][]byte{}, bodies: map[string]*Entry{}, m: evidenceManifest{
 		Format: evidenceFormat, ExchangeID: exchangeID, Node: s.opt.ServerID, LogKey: s.opt.Log.VerifierKey(), MadeAt: s.now().Unix(),
 		Checkpoints: []evidenceCheckpoint{}, Directories: []int64{},
 	}}
@@ -140,7 +153,7 @@ func (s *Service) Evidence(ctx context.Context, exchangeID string, opt EvidenceO
 	slices.SortFunc(indexes, func(a, b int64) int { return int(b - a) }) // the last first: its confirmation covers all
 	for _, i := range indexes {
 		if err := p.entry(ctx, i); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	slices.Reverse(p.m.Entries)
@@ -149,7 +162,7 @@ func (s *Service) Evidence(ctx context.Context, exchangeID string, opt EvidenceO
 	if note := s.opt.Log.Pruned(); note != nil {
 		p.files["pruned.note"] = note
 	}
-	return p.zip()
+	return p.zip(ctx, w)
 }
 
 func (p *packer) entry(ctx context.Context, i int64) error {
@@ -185,8 +198,11 @@ func (p *packer) entry(ctx context.Context, i int64) error {
 			return err
 		}
 		if err == nil {
-			item.Body = fmt.Sprintf("bodies/%d", i)
-			p.files[item.Body] = body
+			item.Body = fmt.Sprintf("%s%d", bodyFolder, i)
+			p.bodies[item.Body] = e
+			if err := body.Close(); err != nil {
+				return err
+			}
 		}
 	}
 	if p.src.Directory != nil && !slices.Contains(p.m.Directories, e.Directory) {
@@ -257,30 +273,68 @@ func (p *packer) checkpoint(row notary.Row) error {
 	return nil
 }
 
-func (p *packer) zip() ([]byte, error) {
+// bodyFolder holds the bodies of messages in a package.
+const bodyFolder = "bodies/"
+
+func (p *packer) zip(ctx context.Context, out io.Writer) error {
 	p.m.Files = map[string]string{}
 	for name, data := range p.files {
 		sum := sha256.Sum256(data)
 		p.m.Files[name] = hex.EncodeToString(sum[:])
 	}
+	for name, e := range p.bodies {
+		h := sha256.New()
+		if err := p.copyBody(ctx, h, e); err != nil {
+			return err
+		}
+		p.m.Files[name] = hex.EncodeToString(h.Sum(nil))
+	}
 	manifest, err := json.MarshalIndent(p.m, "", "  ")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
+	z := zip.NewWriter(out)
 	if err := addFile(z, "manifest.json", manifest); err != nil {
-		return nil, err
+		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.files)) {
 		if err := addFile(z, name, p.files[name]); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := z.Close(); err != nil {
-		return nil, err
+	for _, name := range slices.Sorted(maps.Keys(p.bodies)) {
+		w, err := z.Create(name)
+		if err != nil {
+			return err
+		}
+		if err := p.copyBody(ctx, w, p.bodies[name]); err != nil {
+			return err
+		}
 	}
-	return buf.Bytes(), nil
+	return z.Close()
+}
+
+func (p *packer) copyBody(ctx context.Context, w io.Writer, e *Entry) error {
+	r, err := p.s.keptBody(ctx, e)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, readerWithContext{ctx, r})
+	return errors.Join(err, r.Close())
+}
+
+// readerWithContext ends with its context.
+type readerWithContext struct {
+	ctx context.Context //nolint:containedctx // it lives as long as one copy
+	io.Reader
+}
+
+// Read implements [io.Reader].
+func (r readerWithContext) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }
 
 func addFile(z *zip.Writer, name string, data []byte) error {

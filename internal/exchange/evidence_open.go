@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	_ "embed" // the README of evidence packages
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"truc/internal/errs"
@@ -37,7 +39,9 @@ type Package struct {
 
 type packageItem struct {
 	evidenceItem
-	entry, receipt, body []byte
+	entry, receipt []byte
+	// body is the Content-Digest of the body in the package.
+	body string
 }
 
 type packageCheckpoint struct {
@@ -47,15 +51,21 @@ type packageCheckpoint struct {
 
 // OpenEvidence reads a package.
 func OpenEvidence(b []byte) (*Package, error) {
-	p, err := openEvidence(b)
+	return OpenEvidenceFile(bytes.NewReader(b), int64(len(b)))
+}
+
+// OpenEvidenceFile reads a package from a file. Of the bodies of messages in it only digests are kept, so that they may be
+// of any size.
+func OpenEvidenceFile(r io.ReaderAt, size int64) (*Package, error) {
+	p, err := openEvidence(r, size)
 	if err != nil {
 		return nil, errs.E(errs.Invalid, "exchange.evidence_unreadable", err)
 	}
 	return p, nil
 }
 
-func openEvidence(b []byte) (*Package, error) {
-	files, err := unzip(b)
+func openEvidence(r io.ReaderAt, size int64) (*Package, error) {
+	files, sums, err := unzip(r, size)
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +81,12 @@ func openEvidence(b []byte) (*Package, error) {
 	if m.Format != evidenceFormat {
 		return nil, fmt.Errorf("format %q", m.Format)
 	}
-	delete(files, "manifest.json")
-	if len(files) != len(m.Files) {
+	delete(sums, "manifest.json")
+	if len(sums) != len(m.Files) {
 		return nil, errors.New("the manifest does not name exactly the files that are there")
 	}
-	for name, data := range files {
-		if sum := sha256.Sum256(data); m.Files[name] != hex.EncodeToString(sum[:]) {
+	for name, sum := range sums {
+		if m.Files[name] != hex.EncodeToString(sum) {
 			return nil, fmt.Errorf("file %s is not the one the manifest names", name)
 		}
 	}
@@ -91,38 +101,56 @@ func openEvidence(b []byte) (*Package, error) {
 		p.checkpoints[c.Size] = packageCheckpoint{c, files[c.file("note")], files[c.file("stamped")], files[c.file("tst")]}
 	}
 	for _, it := range m.Entries {
-		p.items = append(p.items, packageItem{it, files[it.Entry], files[it.Receipt], files[it.Body]})
+		item := packageItem{it, files[it.Entry], files[it.Receipt], ""}
+		if sum := sums[it.Body]; sum != nil && strings.HasPrefix(it.Body, bodyFolder) {
+			item.body = "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":"
+		}
+		p.items = append(p.items, item)
 	}
 	return p, nil
 }
 
-// unzip reads all files, bounded in number and size.
-func unzip(b []byte) (map[string][]byte, error) {
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+// maxBodies bounds the bodies in a package, which a verifier reads without keeping them.
+const maxBodies = 64 << 30
+
+// unzip reads all files, bounded in number and size, with the SHA-256 of each; of bodies it gives that alone.
+func unzip(b io.ReaderAt, size int64) (files, sums map[string][]byte, err error) {
+	z, err := zip.NewReader(b, size)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(z.File) > 1000 {
-		return nil, errors.New("too many files")
+		return nil, nil, errors.New("too many files")
 	}
-	files, left := map[string][]byte{}, int64(maxEvidence)
+	files, sums = map[string][]byte{}, map[string][]byte{}
+	left, bodies := int64(maxEvidence), int64(maxBodies)
 	for _, f := range z.File {
+		if _, dup := sums[f.Name]; dup {
+			return nil, nil, fmt.Errorf("file %s twice", f.Name)
+		}
+		room, kept := &left, new(bytes.Buffer)
+		h := sha256.New()
+		to := io.Writer(h)
+		if strings.HasPrefix(f.Name, bodyFolder) {
+			room = &bodies
+		} else {
+			to = io.MultiWriter(h, kept)
+		}
 		r, err := f.Open()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		data, err := io.ReadAll(io.LimitReader(r, left+1))
-		_ = r.Close()
-		if err != nil {
-			return nil, err
+		n, err := io.Copy(to, io.LimitReader(r, *room+1))
+		if err = errors.Join(err, r.Close()); err != nil {
+			return nil, nil, err
 		}
-		if left -= int64(len(data)); left < 0 {
-			return nil, errors.New("the package is too large")
+		if *room -= n; *room < 0 {
+			return nil, nil, errors.New("the package is too large")
 		}
-		if _, dup := files[f.Name]; dup {
-			return nil, fmt.Errorf("file %s twice", f.Name)
+		sums[f.Name] = h.Sum(nil)
+		if room == &left {
+			files[f.Name] = kept.Bytes()
 		}
-		files[f.Name] = data
 	}
-	return files, nil
+	return files, sums, nil
 }

@@ -18,6 +18,7 @@ type bodyEntry struct {
 	size                       int64
 	status                     int
 	sig                        signed // empty for a body that did not end well
+	kept                       string // see [Entry.Kept]
 }
 
 // logBody appends the entry that completes an exchange's request or answer; head is the request entry of this role.
@@ -32,6 +33,7 @@ func (s *Service) logBody(ctx context.Context, head Entry, b bodyEntry, wait boo
 	if len(b.sig.sig) > 0 {
 		e.Signature, e.Created = base64.StdEncoding.EncodeToString(b.sig.sig), b.sig.created.Unix()
 	}
+	e.Kept = b.kept
 	if b.direction == directionRequestBody {
 		e.RequestDigest = b.digest
 	} else {

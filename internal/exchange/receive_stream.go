@@ -15,6 +15,7 @@ import (
 // incoming is the streamed body of a request on the provider's side.
 func (x *exchangeState) incoming(ctx context.Context, req *WireRequest) *inBody {
 	s := x.s
+	keep := x.keepStream(directionRequestBody)
 	x.in = newInBody(req.Stream, !x.s.opt.NoRequestHash, func(n int) error { return x.pace(ctx, n) }, func(digest string, size int64, cause error) error {
 		sig, err := signed{}, cause
 		if err == nil {
@@ -23,7 +24,10 @@ func (x *exchangeState) incoming(ctx context.Context, req *WireRequest) *inBody 
 		x.msg.RequestSize = size
 		if err == nil {
 			// Like the request itself it is on the disk before the service has all of it.
-			x.msg.RequestBodyIndex, err = s.logBody(ctx, x.entry, bodyEntry{direction: directionRequestBody, outcome: "ok", digest: digest, size: size, sig: sig}, true)
+			var kept string
+			if kept, err = keep.commit(); err == nil {
+				x.msg.RequestBodyIndex, err = s.logBody(ctx, x.entry, bodyEntry{direction: directionRequestBody, outcome: "ok", digest: digest, size: size, sig: sig, kept: kept}, true)
+			}
 			if err != nil {
 				x.cut = x.loggingFailed(err)
 				return x.cut
@@ -36,9 +40,13 @@ func (x *exchangeState) incoming(ctx context.Context, req *WireRequest) *inBody 
 			return errUnread
 		}
 		x.cut = x.fault(atProvider, cutCode(ctx, cause), err)
+		if errors.Is(err, errKeep) {
+			x.cut = x.loggingFailed(err)
+		}
 		x.msg.RequestBodyIndex = x.logCut(ctx, directionRequestBody, x.cut.Type, size)
 		return fmt.Errorf("%w: %w", errMismatch, err)
 	})
+	x.in.keep = keep
 	return x.in
 }
 
@@ -118,6 +126,7 @@ type outgoing struct {
 	resp *WireResponse
 	// announced is the length the service gave, -1 for none.
 	announced int64
+	keep      *keptStream
 }
 
 // beginAnswer signs, logs and sends the head of a streamed answer.
@@ -131,7 +140,7 @@ func (x *exchangeState) beginAnswer(ctx context.Context, req *WireRequest, targe
 	if !x.s.streams.take() {
 		return nil, x.fault(atProvider, "quota_exceeded", errors.New("too many bodies are streaming"))
 	}
-	o := &outgoing{x: x, ctx: ctx, sink: x.sink, hash: sha256.New(), announced: -1}
+	o := &outgoing{x: x, ctx: ctx, sink: x.sink, hash: sha256.New(), announced: -1, keep: x.keepStream(directionResponseBody)}
 	if n, err := strconv.ParseInt(rec.header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 		o.announced = n
 	}
@@ -179,6 +188,9 @@ func (o *outgoing) write(b []byte) error {
 	}
 	o.hash.Write(b)
 	o.n += int64(len(b))
+	if err := o.keep.write(b); err != nil {
+		return fmt.Errorf("%w: %w", errKeep, err)
+	}
 	if err := o.x.pace(o.ctx, len(b)); err != nil {
 		return err
 	}
@@ -203,9 +215,13 @@ func (o *outgoing) end(failed error) bool {
 	if failed == nil {
 		digest := digestField(o.hash)
 		trailer, sig, err := x.s.signTrailer(o.head, digest, x.s.now())
+		var kept string
+		if err == nil {
+			kept, err = o.keep.commit()
+		}
 		if err == nil {
 			x.msg.ResponseBodyIndex, err = x.s.logBody(o.ctx, x.entry, bodyEntry{
-				direction: directionResponseBody, outcome: "ok", digest: digest, size: o.n, status: o.resp.Status, sig: sig,
+				direction: directionResponseBody, outcome: "ok", digest: digest, size: o.n, status: o.resp.Status, sig: sig, kept: kept,
 			}, false)
 		}
 		if err == nil {
@@ -216,7 +232,11 @@ func (o *outgoing) end(failed error) bool {
 		}
 		failed = err
 	}
+	_ = o.keep.discard() // what is left without an end cannot be read
 	x.cut = x.fault(atProvider, "service_failed.io_error", failed, "service", x.msg.Service)
+	if errors.Is(failed, errKeep) {
+		x.cut = x.loggingFailed(failed)
+	}
 	x.msg.Outcome = x.cut.Type
 	if x.msg.ResponseBodyIndex < 0 {
 		x.msg.ResponseBodyIndex = x.logCut(o.ctx, directionResponseBody, x.cut.Type, o.n)

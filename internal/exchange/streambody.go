@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"net/http"
@@ -29,6 +30,7 @@ type outBody struct {
 	length int64
 	// seal signs and logs.
 	seal func(digest string, size int64) (http.Header, int64, error)
+	keep *keptStream
 
 	mu      sync.Mutex // guards all below; the network reads in its own goroutine
 	hash    hash.Hash
@@ -67,6 +69,10 @@ func (b *outBody) Read(p []byte) (int, error) {
 		b.sum512.Write(p[:n])
 	}
 	b.n += int64(n)
+	if kerr := b.keep.write(p[:n]); kerr != nil {
+		b.err = fmt.Errorf("%w: %w", errKeep, kerr)
+		return 0, b.err
+	}
 	switch {
 	case b.length >= 0 && b.n > b.length, errors.Is(err, io.EOF) && b.length >= 0 && b.n != b.length:
 		b.err = errLength
@@ -108,6 +114,16 @@ func (b *outBody) sent() (digest string, size, index int64) {
 	return b.digest, b.n, b.index
 }
 
+// forget gives up keeping a body that was not sent whole. A reader that still waits for its source keeps nothing more.
+func (b *outBody) forget() {
+	go func() { // it may take until the source gives up
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.closed = true
+		_ = b.keep.discard() // what is left without an end cannot be read
+	}()
+}
+
 // touched reports whether anything was read of the source.
 func (b *outBody) touched() bool {
 	b.mu.Lock()
@@ -140,6 +156,7 @@ type inBody struct {
 	check func(digest string, size int64, cause error) error
 	// pace is told how much arrived, and may pause.
 	pace func(n int) error
+	keep *keptStream
 
 	mu     sync.Mutex // guards all below
 	sum256 hash.Hash
@@ -192,6 +209,9 @@ func (b *inBody) fill() {
 		b.n += int64(n)
 		b.cur, b.held = b.held, block
 		b.free = 1 - b.free
+		if kerr := b.keep.write(block); kerr != nil {
+			err = fmt.Errorf("%w: %w", errKeep, kerr)
+		}
 		if b.pace != nil && err == nil {
 			err = b.pace(n)
 		}
@@ -210,7 +230,9 @@ func (b *inBody) end(cause error) {
 		cause = errLength
 	}
 	b.ended = true
-	if b.err = b.check(digestField(b.sum256), b.n, cause); b.err != nil {
+	b.err = b.check(digestField(b.sum256), b.n, cause)
+	_ = b.keep.discard() // unless it was found good; what is left without an end cannot be read
+	if b.err != nil {
 		b.cur, b.held = nil, nil
 		return
 	}

@@ -56,6 +56,8 @@ type EntryReport struct {
 	Witnesses, Timestamp, Body, Directory Verdict
 	WitnessedBy                           []string
 	Before                                time.Time
+	// TooLarge says that the node kept of the body its digest alone, because it was longer than the node keeps.
+	TooLarge bool
 	// Reason explains the first verdict that is not good.
 	Reason string
 }
@@ -89,6 +91,11 @@ func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.Verify(trust), nil
+}
+
+// Verify is [VerifyEvidence] for a package that is open.
+func (p *Package) Verify(trust Trust) *EvidenceReport {
 	r := &EvidenceReport{ExchangeID: p.ExchangeID, Node: p.Node, OK: len(p.items) > 0}
 	requests := map[string]*Entry{} // role and request id → request entry
 	bodies := streamedBodies{}
@@ -102,7 +109,7 @@ func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
 			continue
 		}
 		er.Role, er.Direction, er.Client, er.Service, er.Outcome = e.Role, e.Direction, e.Client, e.Service, e.Outcome
-		er.At = time.UnixMicro(e.At).UTC()
+		er.At, er.TooLarge = time.UnixMicro(e.At).UTC(), e.Kept == KeptTooLarge
 		if err := checkInclusion(it, e, p, logKey, logErr); err != nil {
 			er.Inclusion, er.Reason = Bad, err.Error()
 		}
@@ -127,7 +134,7 @@ func VerifyEvidence(b []byte, trust Trust) (*EvidenceReport, error) {
 		r.Entries = append(r.Entries, er)
 	}
 	bodies.finish(r)
-	return r, nil
+	return r
 }
 
 func checkInclusion(it packageItem, e *Entry, p *Package, logKey string, logErr error) error {

@@ -46,11 +46,16 @@ type File struct {
 	// anything else from outside could run in our name.
 	Inline bool
 	Data   []byte
+	// Write, when set, writes the content instead of Data; it may be of any size.
+	Write func(w io.Writer) error
 }
 
 // WriteFile sends f, safely whatever it contains.
 func WriteFile(w http.ResponseWriter, f File) error {
 	fileHeader(w, f)
+	if f.Write != nil {
+		return f.Write(&steady{w: w, rc: http.NewResponseController(w)})
+	}
 	w.Write(f.Data)
 	return nil
 }
@@ -83,4 +88,19 @@ func fileHeader(w http.ResponseWriter, f File) {
 	hd.Set("Content-Disposition", mime.FormatMediaType(kind, map[string]string{"filename": fileName(f.Name)}))
 	hd.Set("X-Content-Type-Options", "nosniff")
 	hd.Set("Cache-Control", "private, no-store")
+}
+
+// steadyWrite is how long a reader of a long file may stand still.
+const steadyWrite = time.Minute
+
+// steady writes an answer of any length: the server's limit on the whole becomes one on each part.
+type steady struct {
+	w  io.Writer
+	rc *http.ResponseController
+}
+
+// Write implements [io.Writer].
+func (s *steady) Write(b []byte) (int, error) {
+	_ = s.rc.SetWriteDeadline(time.Now().Add(steadyWrite)) //nolint:forbidigo // the deadline of a socket is wall-clock time
+	return s.w.Write(b)
 }

@@ -7,6 +7,8 @@
 //	T.key   the segment's data key, sealed with the node's seal key (AES-256-GCM)
 //	T.body  records: length of the sealed part (4 bytes), name (32 bytes), nonce (12 bytes), sealed body; big-endian
 //
+// A body that streams has a segment of its own, T.key and T.stream; see [Stream].
+//
 // The name of a record is the SHA-256 of role, direction and request id, and is bound to the sealed body. Nothing is on the
 // disk in clear. Erasing a segment removes its key first: from then on the rest is noise, wherever copies of it lie.
 package bodylog
@@ -14,7 +16,6 @@ package bodylog
 import (
 	"bufio"
 	"context"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
@@ -31,6 +32,7 @@ import (
 	"time"
 
 	"truc/internal/errs"
+	"truc/internal/sealed"
 )
 
 const (
@@ -61,6 +63,7 @@ type Log struct {
 	data  cipher.AEAD
 	size  int64
 	begun time.Time
+	stem  string
 }
 
 // Name is the name of a body: who logged it, whether it was asked or answered, and the request id.
@@ -68,17 +71,6 @@ type Name struct{ Role, Direction, RequestID string }
 
 func (n Name) hash() [nameSize]byte {
 	return sha256.Sum256([]byte(n.Role + "\n" + n.Direction + "\n" + n.RequestID))
-}
-
-func aead(key []byte) (cipher.AEAD, error) {
-	if len(key) != 32 {
-		return nil, errors.New("bodylog: the key has not 32 bytes")
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
 }
 
 // Put keeps a body; when it returns the body outlives the process.
@@ -128,33 +120,50 @@ func (l *Log) begin() error {
 	if err := l.closeSegment(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
-		return err
-	}
-	seal, err := aead(l.Seal)
-	if err != nil {
-		return err
-	}
 	now := l.Now()
-	stem := fmt.Sprintf("%017d", now.UnixMicro())
-	key := make([]byte, 32+nonceSize)
-	if _, err := rand.Read(key); err != nil {
-		return err
-	}
-	nonce := key[32:]
-	if err := writeDurable(filepath.Join(l.Dir, stem+keySuffix), seal.Seal(slices.Clone(nonce), nonce, key[:32], []byte(keyDomain+stem))); err != nil {
-		return err
-	}
-	if l.data, err = aead(key[:32]); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(filepath.Join(l.Dir, stem+bodySuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	stem, data, err := l.newKey(now)
 	if err != nil {
 		return err
 	}
-	l.file, l.size, l.begun = f, 0, now
+	f, err := os.OpenFile(l.path(stem, bodySuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	l.file, l.data, l.size, l.begun, l.stem = f, data, 0, now, stem
 	return nil
 }
+
+// newKey makes the key of a new segment, and with it the segment's name; it is on the disk when it returns.
+func (l *Log) newKey(now time.Time) (stem string, data cipher.AEAD, err error) {
+	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
+		return "", nil, err
+	}
+	seal, err := sealed.AEAD(l.Seal)
+	if err != nil {
+		return "", nil, err
+	}
+	for at := now.UnixMicro(); ; at++ { // another segment may have been begun in the same microsecond
+		stem = stemOf(at)
+		key := make([]byte, 32+nonceSize)
+		if _, err := rand.Read(key); err != nil {
+			return "", nil, err
+		}
+		nonce := key[32:]
+		err := writeDurable(l.path(stem, keySuffix), seal.Seal(slices.Clone(nonce), nonce, key[:32], []byte(keyDomain+stem)))
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		data, err = sealed.AEAD(key[:32])
+		return stem, data, err
+	}
+}
+
+func stemOf(begun int64) string { return fmt.Sprintf("%017d", begun) }
+
+func (l *Log) path(stem, suffix string) string { return filepath.Join(l.Dir, stem+suffix) }
 
 func writeDurable(path string, b []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -163,7 +172,7 @@ func writeDurable(path string, b []byte) error {
 	}
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+		return errors.Join(err, os.Remove(path)) // a full disk must not keep half a key
 	}
 	return syncDir(filepath.Dir(path))
 }
@@ -202,7 +211,7 @@ func (l *Log) segments(suffix string) ([]int64, error) {
 	for _, e := range names {
 		stem, ok := strings.CutSuffix(e.Name(), suffix)
 		at, perr := strconv.ParseInt(stem, 10, 64)
-		if ok && perr == nil && fmt.Sprintf("%017d", at) == stem {
+		if ok && perr == nil && stemOf(at) == stem {
 			out = append(out, at)
 		}
 	}
@@ -223,7 +232,7 @@ func (l *Log) Get(ctx context.Context, name Name, at time.Time) (body []byte, er
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		body, err := l.find(fmt.Sprintf("%017d", begun), name.hash())
+		body, err := l.find(stemOf(begun), name.hash())
 		if !errs.Is(err, errs.NotFound) {
 			return body, err
 		}
@@ -231,32 +240,37 @@ func (l *Log) Get(ctx context.Context, name Name, at time.Time) (body []byte, er
 	return nil, errs.E(errs.NotFound, "exchange.body_gone", nil)
 }
 
-// find reads a segment's heads and opens the record of a name. The end of a segment may be torn by a crash.
-func (l *Log) find(stem string, name [nameSize]byte) ([]byte, error) {
-	gone := errs.E(errs.NotFound, "exchange.body_gone", nil)
-	sealed, err := os.ReadFile(filepath.Join(l.Dir, stem+keySuffix))
+// openKey opens the key of a segment; NotFound when it was erased.
+func (l *Log) openKey(stem string) (cipher.AEAD, error) {
+	locked, err := os.ReadFile(l.path(stem, keySuffix))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, gone
+		return nil, errs.E(errs.NotFound, "exchange.body_gone", nil)
 	}
 	if err != nil {
 		return nil, err
 	}
-	seal, err := aead(l.Seal)
+	seal, err := sealed.AEAD(l.Seal)
 	if err != nil {
 		return nil, err
 	}
-	if len(sealed) < nonceSize {
+	if len(locked) < nonceSize {
 		return nil, errors.New("the key of a segment is damaged")
 	}
-	key, err := seal.Open(nil, sealed[:nonceSize], sealed[nonceSize:], []byte(keyDomain+stem))
+	key, err := seal.Open(nil, locked[:nonceSize], locked[nonceSize:], []byte(keyDomain+stem))
 	if err != nil {
 		return nil, fmt.Errorf("the key of segment %s cannot be opened: %w", stem, err)
 	}
-	data, err := aead(key)
+	return sealed.AEAD(key)
+}
+
+// find reads a segment's heads and opens the record of a name. The end of a segment may be torn by a crash.
+func (l *Log) find(stem string, name [nameSize]byte) ([]byte, error) {
+	gone := errs.E(errs.NotFound, "exchange.body_gone", nil)
+	data, err := l.openKey(stem)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(filepath.Join(l.Dir, stem+bodySuffix))
+	f, err := os.Open(l.path(stem, bodySuffix))
 	if err != nil {
 		return nil, err
 	}
@@ -299,10 +313,10 @@ func (l *Log) Erase(before time.Time) (n int, err error) {
 		return 0, err
 	}
 	for _, begun := range keys {
-		if l.file != nil && begun == l.begun.UnixMicro() || !time.UnixMicro(begun).Add(l.segmentAge()).Before(before) {
+		if l.file != nil && stemOf(begun) == l.stem || !time.UnixMicro(begun).Add(l.segmentAge()).Before(before) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(l.Dir, fmt.Sprintf("%017d", begun)+keySuffix)); err != nil {
+		if err := os.Remove(l.path(stemOf(begun), keySuffix)); err != nil {
 			return n, err
 		}
 		n++
@@ -312,15 +326,17 @@ func (l *Log) Erase(before time.Time) (n int, err error) {
 			return n, err
 		}
 	}
-	bodies, err := l.segments(bodySuffix)
-	if err != nil {
-		return n, err
-	}
-	for _, begun := range bodies { // also those whose key went before a crash
-		stem := filepath.Join(l.Dir, fmt.Sprintf("%017d", begun))
-		if _, err := os.Stat(stem + keySuffix); errors.Is(err, os.ErrNotExist) {
-			if err := os.Remove(stem + bodySuffix); err != nil {
-				return n, err
+	for _, suffix := range []string{bodySuffix, streamSuffix} {
+		bodies, err := l.segments(suffix)
+		if err != nil {
+			return n, err
+		}
+		for _, begun := range bodies { // also those whose key went before a crash
+			stem := stemOf(begun)
+			if _, err := os.Stat(l.path(stem, keySuffix)); errors.Is(err, os.ErrNotExist) {
+				if err := os.Remove(l.path(stem, suffix)); err != nil {
+					return n, err
+				}
 			}
 		}
 	}

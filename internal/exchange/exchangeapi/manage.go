@@ -3,6 +3,7 @@ package exchangeapi
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -234,8 +235,19 @@ func (m *Manage) declareMessages(api *manage.API) error {
 			Method: "POST", Path: "/api/exchange/evidence/{id}", ID: "exportEvidence", Tag: "messages", Summary: "Export the evidence of an exchange",
 			Roles: []manage.Role{manage.Security}, Act: "exchange.evidence.export", Produces: "application/zip",
 		}, func(ctx context.Context, in evidenceOf) (manage.File, error) {
-			b, err := m.Service.Evidence(ctx, in.ID, exchange.EvidenceOptions{Persons: in.Persons, Bodies: in.Bodies})
-			return manage.File{Name: "evidence-" + in.ID + ".zip", Type: "application/zip", Data: b}, err
+			opt := exchange.EvidenceOptions{Persons: in.Persons, Bodies: in.Bodies}
+			file := manage.File{Name: "evidence-" + in.ID + ".zip", Type: "application/zip"}
+			if !in.Bodies {
+				b, err := m.Service.Evidence(ctx, in.ID, opt)
+				file.Data = b
+				return file, err
+			}
+			// With bodies it may be of any size; whether there is anything is known before the answer begins.
+			if _, err := m.Service.Evidence(ctx, in.ID, exchange.EvidenceOptions{Persons: in.Persons}); err != nil {
+				return file, err
+			}
+			file.Write = func(w io.Writer) error { return m.Service.WriteEvidence(ctx, w, in.ID, opt) }
+			return file, nil
 		}),
 		manage.Handle(api, manage.Operation{
 			Method: "POST", Path: "/api/exchange/test/member", ID: "testMember", Tag: "diagnostics", Summary: "Test the way to a member, step by step",

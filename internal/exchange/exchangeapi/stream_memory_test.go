@@ -2,6 +2,7 @@ package exchangeapi
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -19,12 +21,14 @@ import (
 	"time"
 
 	"truc/internal/exchange"
+	"truc/internal/exchange/bodylog"
 	"truc/internal/pki"
 )
 
 var (
 	streamChild = flag.String("stream.child", "", "be a node of TestStreamMemory: its server id")
 	streamCA    = flag.String("stream.ca", "", "the folder of the authority")
+	streamKeep  = flag.String("stream.keep", "", "the folder in which the node of TestStreamMemory keeps bodies")
 	streamSize  = flag.Int64("stream.size", 256<<20, "bytes that TestStreamMemory sends each way")
 )
 
@@ -59,6 +63,12 @@ func TestStreamChild(t *testing.T) {
 		subs = []string{"VN/GOV/G01/population"}
 	}
 	n := net.start(t, *streamChild, subs, openDB(t))
+	if *streamKeep != "" {
+		bodies := &bodylog.Log{Dir: *streamKeep, Seal: bytes.Repeat([]byte{9}, 32), Now: time.Now}
+		if err := n.SetBodies(&exchange.BodyPolicy{Log: bodies, Default: exchange.BodyFull}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	hello := childHello{Peer: net.peers[n.id], ID: n.keyID, Subs: subs}
 	if hello.Key, err = x509.MarshalPKIXPublicKey(net.keys[n.keyID].Public); err != nil {
 		t.Fatal(err)
@@ -145,6 +155,11 @@ func (c *childNode) memory(t *testing.T, name string) int64 {
 // R1-BIG-01: a body passes through two nodes, each a process of its own, in both directions, and neither grows by more than
 // 64 MiB. The nightly run sends a gibibyte: go test -run TestStreamMemory -args -stream.size=1073741824.
 func TestStreamMemory(t *testing.T) {
+	t.Run("digests", func(t *testing.T) { streamMemory(t, *streamSize, false) })
+	t.Run("bodies kept", func(t *testing.T) { streamMemory(t, min(*streamSize, 96<<20), true) })
+}
+
+func streamMemory(t *testing.T, size int64, keep bool) {
 	dir := t.TempDir()
 	if _, err := pki.LoadOrCreateCA(dir, "test", time.Now()); err != nil {
 		t.Fatal(err)
@@ -152,6 +167,9 @@ func TestStreamMemory(t *testing.T) {
 	var nodes []*childNode
 	for _, id := range []string{"VN/GOV/G01/node1", "VN/GOV/H36/node1"} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStreamChild$", "-stream.child="+id, "-stream.ca="+dir)
+		if keep {
+			cmd.Args = append(cmd.Args, "-stream.keep="+filepath.Join(dir, "bodies", strconv.Itoa(len(nodes))))
+		}
 		cmd.Stderr = os.Stderr
 		in, err := cmd.StdinPipe()
 		if err != nil {
@@ -217,18 +235,36 @@ func TestStreamMemory(t *testing.T) {
 	for _, c := range nodes {
 		before = append(before, c.memory(t, "VmRSS"))
 	}
-	want, _ := digestOf(t, &pattern{n: *streamSize})
-	if got, _ := pass(http.MethodPost, "/", &pattern{n: *streamSize}, *streamSize); got != want {
+	want, _ := digestOf(t, &pattern{n: size})
+	if got, _ := pass(http.MethodPost, "/", &pattern{n: size}, size); got != want {
 		t.Errorf("upload: %s, want %s", got, want)
 	}
-	if got, n := pass(http.MethodGet, "/"+strconv.FormatInt(*streamSize, 10), nil, 0); got != want || n != *streamSize {
+	if got, n := pass(http.MethodGet, "/"+strconv.FormatInt(size, 10), nil, 0); got != want || n != size {
 		t.Errorf("download: %d bytes, %s, want %s", n, got, want)
 	}
 	for i, c := range nodes {
 		peak := c.memory(t, "VmHWM")
 		t.Logf("%s: %d MiB at rest, at most %d MiB", c.hello.Peer.ServerID, before[i]>>20, peak>>20)
 		if peak-before[i] > memoryLimit {
-			t.Errorf("%s grew by %d MiB for %d MiB", c.hello.Peer.ServerID, (peak-before[i])>>20, *streamSize>>20)
+			t.Errorf("%s grew by %d MiB for %d MiB", c.hello.Peer.ServerID, (peak-before[i])>>20, size>>20)
+		}
+	}
+	if !keep {
+		return
+	}
+	for i := range nodes {
+		var kept int64
+		files, err := filepath.Glob(filepath.Join(dir, "bodies", strconv.Itoa(i), "*.stream"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if st, err := os.Stat(f); err == nil {
+				kept += st.Size()
+			}
+		}
+		if kept < 2*size {
+			t.Errorf("node %d kept %d bytes of both bodies", i, kept)
 		}
 	}
 }

@@ -22,10 +22,11 @@ import (
 // RawBody is an input field that takes the whole body of a request as it came, such as an OpenAPI file.
 type RawBody []byte
 
-// File is an output that is a file.
+// File is an output that is a file: Data, or what Write writes, which may be of any size.
 type File struct {
 	Name, Type string
 	Data       []byte
+	Write      func(w io.Writer) error
 }
 
 // List is the output of operations that list something: an object, so that more can be said beside it later.
@@ -275,7 +276,7 @@ func badInput(name string, err error) error {
 func (o *operation) write(w http.ResponseWriter, out reflect.Value) error {
 	switch v := out.Interface().(type) {
 	case File:
-		return web.WriteFile(w, web.File{Name: v.Name, Type: v.Type, Data: v.Data})
+		return web.WriteFile(w, web.File{Name: v.Name, Type: v.Type, Data: v.Data, Write: v.Write})
 	case Lines:
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		if v.Next != "" {
