@@ -199,5 +199,5 @@ func openExchangeLog(data string) (*translog.Log, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	return translog.OpenReader(dir, "", vkey)
+	return translog.OpenReader(dir, "", vkey, nil)
 }

@@ -50,6 +50,12 @@ func (n *Node) openLog(name string) (*translog.Log, error) {
 	}
 	if dir := n.cfg.Evidence.ArchiveDir; dir != "" {
 		opt.ArchiveDir = filepath.Join(dir, name)
+		// Also when nothing new is encrypted, for what was before.
+		seal, err := n.secretKey("exchange-seal.key")
+		if err != nil {
+			return nil, err
+		}
+		opt.ArchiveKey, opt.ArchiveClear = seal, !n.cfg.Evidence.ArchiveEncrypt
 	}
 	log, err := translog.Open(opt)
 	if err != nil {

@@ -19,6 +19,10 @@ type EvidenceConfig struct {
 	ArchiveKeep int `toml:"archive_keep"`
 	// Uncompressed moves files as they are; by default they are compressed with gzip.
 	Uncompressed bool `toml:"uncompressed"`
+	// ArchiveEncrypt encrypts the files that are moved, each under a key of its own, which is sealed with
+	// keys/exchange-seal.key: without that key the archive cannot be read, so it belongs into the backup of the node, and not
+	// beside the archive. Files that were moved before stay as they are.
+	ArchiveEncrypt bool `toml:"archive_encrypt"`
 	// RetentionDays is after how many days entries of the exchange log are removed, whole files at a time; 0 keeps them
 	// for ever. Their hashes stay, so that every proof goes on. The signed statement of what was removed carries Policy.
 	RetentionDays int `toml:"retention_days"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"truc/internal/outbox"
 	"truc/internal/pki"
 	"truc/internal/telemetry"
+	"truc/internal/translog"
 	"truc/internal/web"
 	"truc/internal/web/manage"
 )
@@ -140,6 +142,16 @@ func (n *Node) measureExchange() {
 	})
 	gauge("truc_exchange_log_entries", "Entries in the log of the exchange.", func() (float64, bool) { return float64(n.evidence.Size()), true })
 	gauge("truc_exchange_log_waiting_entries", "Entries that are not on the disk yet.", func() (float64, bool) { return float64(n.evidence.Size() - n.evidence.Durable()), true })
+	commits := func(name, help string, figure func(translog.CommitStats) float64) {
+		n.metrics.Collect(name, help, "counter", []string{"log"}, func(emit func(float64, ...string)) {
+			for _, log := range slices.Sorted(maps.Keys(n.logs)) {
+				emit(figure(n.logs[log].Commits()), log)
+			}
+		})
+	}
+	commits("truc_log_commits_total", "Times that a log waited for the disk.", func(c translog.CommitStats) float64 { return float64(c.Runs) })
+	commits("truc_log_committed_entries_total", "Entries that these commits put on the disk; by commits it is the size of a batch.", func(c translog.CommitStats) float64 { return float64(c.Entries) })
+	commits("truc_log_commit_wait_seconds_total", "Time that these commits took.", func(c translog.CommitStats) float64 { return c.Waited.Seconds() })
 	gauge("truc_log_free_bytes", "Free space where the logs lie.", func() (float64, bool) {
 		st := n.space.State()
 		return float64(st.Free), st.Known

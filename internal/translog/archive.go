@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"truc/internal/errs"
+	"truc/internal/sealed"
 )
 
 // Archive moves closed segments into Options.ArchiveDir, all but the newest keep of them, and returns how many were
@@ -55,7 +56,10 @@ func (l *Log) Archive(ctx context.Context, keep int) (moved int, err error) {
 func (l *Log) archiveOne(ctx context.Context, s segment) error {
 	name := segmentName(s.first)
 	if l.opt.Compress {
-		name += ".gz"
+		name += compressedSuffix
+	}
+	if l.encrypts() {
+		name += encryptedSuffix
 	}
 	sum, err := l.copyToArchive(s, name)
 	if err != nil {
@@ -94,14 +98,7 @@ func (l *Log) copyToArchive(s segment, name string) (sum string, err error) {
 		return "", err
 	}
 	h := sha256.New()
-	out := io.MultiWriter(to, h)
-	if l.opt.Compress {
-		z := gzip.NewWriter(out)
-		_, err = io.Copy(z, from)
-		err = errors.Join(err, z.Close())
-	} else {
-		_, err = io.Copy(out, from)
-	}
+	err = l.encode(io.MultiWriter(to, h), from, s)
 	if err == nil && !l.opt.NoSync {
 		err = to.Sync()
 	}
@@ -112,6 +109,38 @@ func (l *Log) copyToArchive(s segment, name string) (sum string, err error) {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), syncDir(l.opt.ArchiveDir, l.opt.NoSync)
+}
+
+// encode writes a segment as the archive holds it: compressed, and then encrypted.
+func (l *Log) encode(out io.Writer, from io.Reader, s segment) error {
+	var (
+		enc *sealed.Writer
+		err error
+	)
+	if l.encrypts() {
+		if enc, err = sealed.Encrypt(out, l.opt.ArchiveKey, l.archiveLabel(s.first)); err != nil {
+			return err
+		}
+		out = enc
+	}
+	if l.opt.Compress {
+		z := gzip.NewWriter(out)
+		_, err = io.Copy(z, from)
+		err = errors.Join(err, z.Close())
+	} else {
+		_, err = io.Copy(out, from)
+	}
+	if enc != nil {
+		err = errors.Join(err, enc.Close())
+	}
+	return err
+}
+
+func (l *Log) encrypts() bool { return l.opt.ArchiveKey != nil && !l.opt.ArchiveClear }
+
+// archiveLabel binds an encrypted file to its place in a log.
+func (l *Log) archiveLabel(first int64) string {
+	return "truc log archive " + l.opt.Origin + " " + segmentName(first)
 }
 
 // verifySegment reads a closed segment and compares each entry with its leaf in the tree.

@@ -44,7 +44,7 @@
 // # Archive and prune
 //
 // [Log.Archive] copies a closed segment to the archive folder, reads the copy back against the tree, notes where it is,
-// and only then removes the original; a process killed in between finishes or takes back the move when it opens. [Log.Prune]
+// and only then removes the original; the copy may be encrypted (Options.ArchiveKey); a process killed in between finishes or takes back the move when it opens. [Log.Prune]
 // first puts a signed statement on the disk and then removes whole segments, oldest first; their hashes stay. A log with
 // a single file "data", the first format, becomes segment 0 by being renamed.
 package translog

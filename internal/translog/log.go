@@ -64,6 +64,11 @@ type Options struct {
 	ArchiveDir string
 	// Compress stores archived segments with gzip.
 	Compress bool
+	// ArchiveKey, of 32 bytes, encrypts archived segments, each under a key of its own. Those that were archived before in
+	// clear stay readable; without the key those that were encrypted do not.
+	ArchiveKey []byte
+	// ArchiveClear has ArchiveKey only open what was encrypted before.
+	ArchiveClear bool
 	// NoSync leaves out waiting for the disk. For tests only: a power cut then loses acknowledged entries.
 	NoSync bool
 
@@ -83,10 +88,10 @@ type Log struct {
 
 	tidyMu sync.Mutex // held by Archive, Prune and Verify; taken before mu
 
-	mu        sync.Mutex  // guards what follows, and the order of writes
-	size      int64       // entries handed to the kernel
-	durable   int64       // entries on the disk
-	commits   int64       // runs of the committer that had something to do
+	mu        sync.Mutex // guards what follows, and the order of writes
+	size      int64      // entries handed to the kernel
+	durable   int64      // entries on the disk
+	commits   CommitStats
 	data      *sharedFile // the segment that is written to
 	dataEnd   int64       // where the next record goes in it
 	segments  []segment   // the last is the one that is written to
@@ -275,6 +280,7 @@ func (l *Log) commitLoop() {
 // commit puts what was appended on the disk. A marker that cannot be written fails those who wait, and the next run writes
 // it again; a sync that fails is final.
 func (l *Log) commit(data *sharedFile, end int64) error {
+	begun := l.opt.Now()
 	synced := data.Sync() // the segments before it were put on the disk when they were closed
 	var marked error
 	if synced == nil {
@@ -289,8 +295,10 @@ func (l *Log) commit(data *sharedFile, end int64) error {
 	case marked != nil:
 		return fmt.Errorf("translog: marker: %w", marked)
 	}
+	l.commits.Runs++
+	l.commits.Entries += end - l.durable
+	l.commits.Waited += l.opt.Now().Sub(begun)
 	l.durable = end
-	l.commits++
 	return nil
 }
 
@@ -316,8 +324,15 @@ func (l *Log) Durable() int64 {
 	return l.durable
 }
 
-// Commits returns how often the log has waited for the disk since it was opened.
-func (l *Log) Commits() int64 {
+// CommitStats tell how the committer has worked since the log was opened; the size of a batch is Entries / Runs.
+type CommitStats struct {
+	// Runs put Entries on the disk, and waited for it for Waited in all.
+	Runs, Entries int64
+	Waited        time.Duration
+}
+
+// Commits returns the figures of the committer.
+func (l *Log) Commits() CommitStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.commits

@@ -10,11 +10,12 @@ import (
 )
 
 // OpenReader opens a log for reading only, also while a node writes to it: it takes no lock and changes nothing. It sees
-// the entries that were whole when it was opened. vkey is the log's verifier key; the last signed checkpoint is read with
+// the entries that were whole when it was opened. archiveKey opens encrypted segments of the archive, as far as there are
+// any. vkey is the log's verifier key; the last signed checkpoint is read with
 // it when there is one. Every entry read is held against the stored tree; use [Log.Verify] to check the whole.
-func OpenReader(dir, archiveDir, vkey string) (l *Log, err error) {
+func OpenReader(dir, archiveDir, vkey string, archiveKey []byte) (l *Log, err error) {
 	defer errs.Wrap(&err, "read log in %s", dir)
-	opt := Options{Dir: dir, ArchiveDir: archiveDir, SegmentSize: DefaultSegment, open: readFile}
+	opt := Options{Dir: dir, ArchiveDir: archiveDir, ArchiveKey: archiveKey, SegmentSize: DefaultSegment, open: readFile}
 	l = &Log{opt: opt, vkey: vkey, readOnly: true, closed: false, signedSize: -1}
 	if err := l.openReader(); err != nil {
 		return nil, errors.Join(err, l.closeFiles())

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"truc/internal/errs"
+	"truc/internal/sealed"
 )
 
 const (
@@ -29,9 +30,12 @@ const (
 
 	segmentPrefix = "data-"
 	stubSuffix    = ".archived"
-	prunedName    = "pruned"
-	pruneDomain   = "truc-prune/v1"
-	maxStub       = 4 << 10
+	// An archived segment is named by how it is stored: data-N, data-N.gz, data-N.enc or data-N.gz.enc.
+	compressedSuffix = ".gz"
+	encryptedSuffix  = ".enc"
+	prunedName       = "pruned"
+	pruneDomain      = "truc-prune/v1"
+	maxStub          = 4 << 10
 )
 
 // Faults of reading old entries.
@@ -281,17 +285,27 @@ func (l *Log) reader(s segment) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrArchive, err)
 	}
-	if !strings.HasSuffix(s.stub.file, ".gz") {
-		return f, nil
+	r, name := io.Reader(f), s.stub.file
+	if name, ok := strings.CutSuffix(name, encryptedSuffix); ok {
+		if l.opt.ArchiveKey == nil {
+			return nil, errors.Join(fmt.Errorf("%w: %s is encrypted, and its key is not at hand", ErrArchive, s.stub.file), f.Close())
+		}
+		if r, err = sealed.Decrypt(f, l.opt.ArchiveKey, l.archiveLabel(s.first)); err != nil {
+			return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrArchive, name, err), f.Close())
+		}
 	}
-	z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<16))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrArchive, err), f.Close())
+	if strings.HasSuffix(strings.TrimSuffix(name, encryptedSuffix), compressedSuffix) {
+		if r, err = gzip.NewReader(bufio.NewReaderSize(r, 1<<16)); err != nil {
+			return nil, errors.Join(fmt.Errorf("%w: %w", ErrArchive, err), f.Close())
+		}
+	}
+	if r == io.Reader(f) {
+		return f, nil // which can be read from anywhere
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{z, f}, nil
+	}{r, f}, nil
 }
 
 // readOld reads one entry of a closed segment.

@@ -59,10 +59,13 @@ func reopen(t *testing.T, l *Log, opt Options) *Log {
 }
 
 func TestSegmentsArchiveAndPrune(t *testing.T) {
-	for _, compress := range []bool{true, false} {
-		t.Run(fmt.Sprint("compress ", compress), func(t *testing.T) {
+	for _, c := range []struct {
+		compress bool
+		key      []byte
+	}{{true, nil}, {false, nil}, {true, archiveKey}, {false, archiveKey}} {
+		t.Run(fmt.Sprintf("compress %v, encrypt %v", c.compress, c.key != nil), func(t *testing.T) {
 			opt := smallSegments(t)
-			opt.Compress = compress
+			opt.Compress, opt.ArchiveKey = c.compress, c.key
 			l := mustOpen(t, opt)
 			fill(t, l, 100)
 			n := len(l.Segments())
@@ -104,6 +107,89 @@ func TestSegmentsArchiveAndPrune(t *testing.T) {
 				t.Errorf("the archive still holds %v, %v", left, err)
 			}
 		})
+	}
+}
+
+var archiveKey = bytes.Repeat([]byte{5}, 32)
+
+// An archive that is encrypted holds nothing in clear, is read with its key alone, and a file in it cannot be changed or put
+// in the place of another; what was archived in clear before stays readable.
+func TestEncryptedArchive(t *testing.T) {
+	for _, compress := range []bool{true, false} {
+		opt := smallSegments(t)
+		opt.Compress = compress
+		l := mustOpen(t, opt)
+		fill(t, l, 100)
+		all := len(l.Segments())
+		if _, err := l.Archive(t.Context(), all-2); err != nil {
+			t.Fatal(err)
+		}
+		opt.ArchiveKey = archiveKey
+		l = reopen(t, l, opt)
+		if moved, err := l.Archive(t.Context(), 0); err != nil || moved != all-2 {
+			t.Fatalf("moved %d of %d, %v", moved, all-2, err)
+		}
+		checkEntries(t, l, 100)
+		files, err := filepath.Glob(filepath.Join(opt.ArchiveDir, "*"+encryptedSuffix))
+		if err != nil || len(files) != all-2 {
+			t.Fatalf("%d encrypted files, %v; want %d", len(files), err, all-2)
+		}
+		for _, f := range files {
+			if b, err := os.ReadFile(f); err != nil || bytes.Contains(b, []byte("entry ")) {
+				t.Errorf("%s holds entries in clear (%v)", f, err)
+			}
+		}
+		old, closed := l.Segments()[2], l.Segments()
+		vkey := l.VerifierKey()
+		r, err := OpenReader(opt.Dir, opt.ArchiveDir, vkey, archiveKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Verify(t.Context()); err != nil {
+			t.Errorf("read with the key: %v", err)
+		}
+		_ = r.Close()
+		for what, key := range map[string][]byte{"without a key": nil, "with another key": bytes.Repeat([]byte{6}, 32)} {
+			r, err := OpenReader(opt.Dir, opt.ArchiveDir, vkey, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := r.Entry(old.First); !errors.Is(err, ErrArchive) {
+				t.Errorf("%s: entry %q, %v; want ErrArchive", what, b, err)
+			}
+			if _, err := r.Entry(closed[0].First); err != nil {
+				t.Errorf("%s: what was archived in clear: %v", what, err)
+			}
+			if _, err := r.Receipt(old.First); err != nil {
+				t.Errorf("%s a proof: %v; proofs need no entries", what, err)
+			}
+			_ = r.Close()
+		}
+		one, err := os.ReadFile(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		two, err := os.ReadFile(files[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := bytes.Clone(one)
+		changed[len(changed)-1] ^= 1
+		for what, bad := range map[string][]byte{"changed": changed, "cut": one[:len(one)-20], "the file of another segment": two} {
+			if err := os.WriteFile(files[0], bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := l.Entry(old.First); err == nil {
+				t.Errorf("%s: read %q", what, b)
+			}
+			if err := l.Verify(t.Context()); err == nil {
+				t.Errorf("%s: verified", what)
+			}
+		}
+		if err := os.WriteFile(files[0], one, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		checkEntries(t, reopen(t, l, opt), 100)
 	}
 }
 
@@ -383,7 +469,7 @@ func TestReader(t *testing.T) {
 	if _, err := l.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := OpenReader(opt.Dir, opt.ArchiveDir, l.VerifierKey()) // while the writer has it open
+	r, err := OpenReader(opt.Dir, opt.ArchiveDir, l.VerifierKey(), nil) // while the writer has it open
 	if err != nil {
 		t.Fatal(err)
 	}

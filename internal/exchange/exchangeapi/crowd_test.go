@@ -43,7 +43,7 @@ func TestACrowdIsServedByFewResources(t *testing.T) {
 		t.Errorf("%d handshakes for %d calls, want at most 4", n, clients*calls)
 	}
 	for _, n := range []*testNode{p.consumer, p.provider} {
-		if got, most := n.log.Commits(), int64(clients*calls/4); got > most || got == 0 {
+		if got, most := n.log.Commits().Runs, int64(clients*calls/4); got > most || got == 0 {
 			t.Errorf("%s waited %d times for the disk in %d exchanges, want at most %d", n.id, got, clients*calls, most)
 		}
 		if got := n.log.Size(); got != 2*clients*calls {
