@@ -157,13 +157,14 @@ type Reader struct {
 	number uint64
 	buf    []byte // a chunk, and one byte of the next
 	have   int    // bytes in buf that were read ahead
+	plain  []byte
 	rest   []byte
 	err    error
 }
 
 // NewReader is the other side of [NewWriter].
 func NewReader(r io.Reader, data cipher.AEAD, ad []byte) *Reader {
-	return &Reader{r: r, data: data, ad: ad, buf: make([]byte, sealedChunk+1)}
+	return &Reader{r: r, data: data, ad: ad, buf: make([]byte, sealedChunk+1), plain: make([]byte, 0, sealedChunk)}
 }
 
 // Read implements [io.Reader].
@@ -187,9 +188,8 @@ func (r *Reader) next() {
 		r.err = err
 		return
 	}
-	ahead := r.buf[sealedChunk]
 	nonce := chunkNonce(r.number, last)
-	if r.rest, err = r.data.Open(r.buf[:0], nonce[:], r.buf[:min(n, sealedChunk)], r.ad); err != nil {
+	if r.rest, err = r.data.Open(r.plain[:0], nonce[:], r.buf[:min(n, sealedChunk)], r.ad); err != nil {
 		r.rest, r.err = nil, ErrDamaged
 		return
 	}
@@ -198,9 +198,7 @@ func (r *Reader) next() {
 		r.err = io.EOF
 		return
 	}
-	// The plain text lies at the beginning of buf; the byte that was read ahead goes there when it is used up.
-	r.rest = append([]byte(nil), r.rest...)
-	r.buf[0], r.have = ahead, 1
+	r.buf[0], r.have = r.buf[sealedChunk], 1
 }
 
 // CheckEnd reports whether content of a length has its last chunk: what a killed process wrote has none.
