@@ -134,6 +134,7 @@ func (a accessLog) Withheld(ctx context.Context, subject string) ([]registers.Wi
 // act records an administrative act in a transaction of its own, before it happens; when it cannot be recorded, it
 // does not happen.
 func (n *Node) act(ctx context.Context, actor, action, object string) error {
+	noteAct(ctx, actor, action, object)
 	return n.db.InTx(ctx, func(tx *storage.Tx) error {
 		return n.audit.Act(ctx, tx, audit.Entry{Actor: actor, Action: action, Object: object})
 	})

@@ -28,8 +28,12 @@ func (n *Node) startDiagnostics(store *exchangestore.Store) error {
 		Service: n.exchange, Store: store, Diagnostics: n.diagnostics, Tests: n.tests(), Node: n.cfg.ServerID(), Text: n.messages.T, Now: n.now,
 	}
 	queue := &exchangeapi.ManageOperations{Delivery: n.delivery, Notaries: n.notaries}
-	limits := &exchangeapi.ManageLimits{Service: n.exchange, Configured: n.cfg.Exchange.Limits}
-	if err := errors.Join(operations.Declare(n.manage), queue.Declare(n.manage), limits.Declare(n.manage)); err != nil {
+	kept, err := n.keptLimits()
+	if err != nil {
+		return err
+	}
+	limits := &exchangeapi.ManageLimits{Service: n.exchange, Configured: n.cfg.Exchange.Limits, Kept: kept, Keep: n.keepLimits}
+	if err := errors.Join(operations.Declare(n.manage), queue.Declare(n.manage), limits.Declare(n.manage), n.manageLogs().Declare(n.manage)); err != nil {
 		return err
 	}
 	pages := &exchangepage.MonitorPages{

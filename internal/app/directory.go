@@ -108,6 +108,7 @@ func centerURL(c *Config, token directory.Token) string {
 // tellDirectory records what changed in the network in the audit log, in the transaction of the change, and lets the
 // center's own copy catch up at once.
 func (n *Node) tellDirectory(ctx context.Context, tx *storage.Tx, e directory.Event) error {
+	noteAct(ctx, e.Actor, e.Name, e.Object)
 	tx.AfterCommit(func() {
 		select {
 		case n.directoryChanged <- struct{}{}:

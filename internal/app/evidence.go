@@ -226,18 +226,35 @@ func (n *Node) tidyLog(ctx context.Context, name string, log *translog.Log) erro
 	if name != "exchange" || days == 0 { // the audit log holds no contents, and people look into it for longer
 		return nil
 	}
-	limit := outdated(log, n.now().AddDate(0, 0, -days))
+	before := n.now().AddDate(0, 0, -days)
+	limit := outdated(log, before)
 	if limit <= log.Minimum() {
 		return nil
 	}
 	if err := n.act(ctx, "system", "exchange.log.prune", fmt.Sprint(limit)); err != nil {
 		return err
 	}
-	minimum, err := log.Prune(limit, n.cfg.Evidence.Policy)
+	_, err := n.pruneLog(ctx, name, before, n.cfg.Evidence.Policy)
+	return err
+}
+
+// pruneLog removes the files of a log whose entries are all older than before.
+func (n *Node) pruneLog(ctx context.Context, name string, before time.Time, policy string) (minimum int64, err error) {
+	log := n.logs[name]
+	minimum, err = log.Prune(outdated(log, before), policy)
 	if err == nil {
 		n.log.InfoContext(ctx, "log was pruned", slog.String("log", name), slog.Int64("minimum", minimum))
 	}
-	return err
+	return minimum, err
+}
+
+// manageLogs offers operators what the node does by itself.
+func (n *Node) manageLogs() *exchangeapi.ManageLogs {
+	store := &exchangestore.Notary{DB: n.db, Now: n.now}
+	return &exchangeapi.ManageLogs{
+		Logs: n.logs, ArchiveKeep: orInt(n.cfg.Evidence.ArchiveKeep, 4), Prune: n.pruneLog, Now: n.now,
+		Verify: func(ctx context.Context, name string) error { return n.verifyLog(ctx, n.logs[name], store) },
+	}
 }
 
 // outdated returns the end of the last closed segment whose newest entry is older than before.

@@ -55,7 +55,14 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err := n.startAccess(ctx, store); err != nil {
 		return err
 	}
-	if err := n.exchange.SetLimits(n.cfg.Exchange.Limits); err != nil {
+	limits, err := n.keptLimits()
+	if err != nil {
+		return err
+	}
+	if limits == nil {
+		limits = n.cfg.Exchange.Limits
+	}
+	if err := n.exchange.SetLimits(limits); err != nil {
 		return err
 	}
 	if err := n.exchange.Reindex(ctx); err != nil {

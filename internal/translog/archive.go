@@ -19,6 +19,9 @@ import (
 	"truc/internal/sealed"
 )
 
+// HasArchive reports whether there is a folder to move closed segments to.
+func (l *Log) HasArchive() bool { return l.opt.ArchiveDir != "" }
+
 // Archive moves closed segments into Options.ArchiveDir, all but the newest keep of them, and returns how many were
 // moved. They stay readable through the log. A copy is read back and held against the tree before the original goes.
 func (l *Log) Archive(ctx context.Context, keep int) (moved int, err error) {

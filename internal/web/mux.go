@@ -32,6 +32,9 @@ type Options struct {
 	Renderer ErrorPages
 	// Lang holds the messages. Pages made by [ui.NewPage] below this mux take their texts from it.
 	Lang *i18n.Catalogue
+	// Around, when set, is put around the handler of every page: it sees who asks, what the handler returns, and what it
+	// writes.
+	Around func(HandlerFunc) HandlerFunc
 }
 
 // Mux routes requests by the patterns of [http.ServeMux] to handlers that return errors.
@@ -49,7 +52,12 @@ func NewMux(opt Options) *Mux {
 }
 
 // Handle registers a page: its errors become error pages.
-func (m *Mux) Handle(pattern string, h HandlerFunc) { m.mux.Handle(pattern, m.wrap(h, m.FailPage)) }
+func (m *Mux) Handle(pattern string, h HandlerFunc) {
+	if m.opt.Around != nil {
+		h = m.opt.Around(h)
+	}
+	m.mux.Handle(pattern, m.wrap(h, m.FailPage))
+}
 
 // HandleAPI registers an interface for machines: its errors become application/problem+json.
 func (m *Mux) HandleAPI(pattern string, h HandlerFunc) { m.mux.Handle(pattern, m.wrap(h, m.FailAPI)) }

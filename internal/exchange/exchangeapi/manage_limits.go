@@ -14,10 +14,12 @@ import (
 // ManageLimits declares limits of consumers and circuit breakers.
 type ManageLimits struct {
 	Service *exchange.Service
-	// Configured are the limits in force when the node starts.
-	Configured []exchange.LimitRule
+	// Configured are the limits of the configuration, Kept those that an operator has put in their place, nil for none.
+	Configured, Kept []exchange.LimitRule
+	// Keep puts limits where a start of the node finds them; nil goes back to those of the configuration.
+	Keep func([]exchange.LimitRule) error
 
-	mu sync.Mutex // guards Configured after the start
+	mu sync.Mutex // guards Kept after the start
 }
 
 type limitsPut struct {
@@ -40,6 +42,25 @@ type circuitView struct {
 	Failures int       `json:"failures" doc:"in a row"`
 }
 
+func (m *ManageLimits) inForce() []exchange.LimitRule {
+	if m.Kept != nil {
+		return m.Kept
+	}
+	return m.Configured
+}
+
+// put keeps limits and lets them hold; the caller holds mu. What cannot be read is refused before anything is kept.
+func (m *ManageLimits) put(rules []exchange.LimitRule) error {
+	if err := exchange.CheckLimits(rules); err != nil {
+		return manage.BadInput("items", err)
+	}
+	if err := m.Keep(rules); err != nil {
+		return err
+	}
+	m.Kept = rules
+	return m.Service.SetLimits(m.inForce())
+}
+
 // Declare adds the operations.
 func (m *ManageLimits) Declare(api *manage.API) error {
 	roles := []manage.Role{manage.Service, manage.System}
@@ -50,19 +71,23 @@ func (m *ManageLimits) Declare(api *manage.API) error {
 		}, func(context.Context, manage.None) (manage.List[exchange.LimitRule], error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			return manage.List[exchange.LimitRule]{Items: slices.Clone(m.Configured)}, nil
+			return manage.List[exchange.LimitRule]{Items: slices.Clone(m.inForce())}, nil
 		}),
 		manage.Handle(api, manage.Operation{
-			Method: "PUT", Path: "/api/exchange/limits", ID: "setLimits", Tag: tag, Summary: "Replace the limits of consumers until the node starts again; then the configuration's hold",
+			Method: "PUT", Path: "/api/exchange/limits", ID: "setLimits", Tag: tag, Summary: "Replace the limits of consumers; they hold instead of the configuration's, also after a start of the node",
 			Roles: []manage.Role{manage.System}, Act: "exchange.limits.set",
 		}, func(_ context.Context, in limitsPut) (struct{}, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			if err := m.Service.SetLimits(in.Items); err != nil {
-				return struct{}{}, manage.BadInput("items", err)
-			}
-			m.Configured = in.Items
-			return struct{}{}, nil
+			return struct{}{}, m.put(append([]exchange.LimitRule{}, in.Items...))
+		}),
+		manage.Handle(api, manage.Operation{
+			Method: "DELETE", Path: "/api/exchange/limits", ID: "resetLimits", Tag: tag, Summary: "Go back to the limits of the configuration",
+			Roles: []manage.Role{manage.System}, Act: "exchange.limits.reset",
+		}, func(context.Context, manage.None) (struct{}, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return struct{}{}, m.put(nil)
 		}),
 		manage.Handle(api, manage.Operation{
 			Method: "GET", Path: "/api/exchange/limits/usage", ID: "listLimitUsage", Tag: tag, Summary: "How far consumers have come with their limits", Roles: roles,

@@ -26,6 +26,22 @@ type ActQuery struct {
 	Limit         int
 }
 
+// actRow tells an act in words, with its code below, and whether it failed.
+func actRow(pg ui.Page, a Act) ui.Row {
+	code, failed := strings.CutSuffix(a.Action, ".failed")
+	what := ui.Cell{Text: a.Action, Head: true}
+	const words = "exchange.acts.did."
+	if text := pg.T(words + code); text != "["+words+code+"]" {
+		what = ui.Cell{Text: text, Sub: a.Action, Head: true}
+	}
+	row := ui.Row{Cells: []ui.Cell{{Text: i18n.DateTime(a.At)}, {Text: a.Actor}, what, {Text: a.Object}, {}}}
+	if failed {
+		row.Tone = ui.Late
+		row.Cells[4].Tag = &ui.Tag{Text: pg.T("exchange.acts.failed"), Tone: ui.Late}
+	}
+	return row
+}
+
 // ActsPages show the administrative acts of the exchange and the directory, read from the audit log.
 type ActsPages struct {
 	// Acts returns the newest first.
@@ -67,11 +83,11 @@ func (p *ActsPages) acts(w http.ResponseWriter, r *http.Request) error {
 	pg.Find = ui.Button{Text: pg.T("exchange.acts.find")}
 	pg.Acts = ui.Table{
 		Caption: pg.T("exchange.acts.last"), Dense: true,
-		Columns: []ui.Column{{Text: pg.T("exchange.at")}, {Text: pg.T("exchange.acts.actor")}, {Text: pg.T("exchange.acts.action")}, {Text: pg.T("exchange.acts.object")}},
+		Columns: []ui.Column{{Text: pg.T("exchange.at")}, {Text: pg.T("exchange.acts.actor")}, {Text: pg.T("exchange.acts.action")}, {Text: pg.T("exchange.acts.object")}, {Text: pg.T("exchange.acts.outcome")}},
 		Empty:   &ui.Empty{Title: pg.T("exchange.acts.none"), Text: pg.T("exchange.acts.none_text")},
 	}
 	for _, a := range acts {
-		pg.Acts.Rows = append(pg.Acts.Rows, ui.Row{Cells: []ui.Cell{{Text: i18n.DateTime(a.At)}, {Text: a.Actor}, {Text: a.Action, Head: true}, {Text: a.Object}}})
+		pg.Acts.Rows = append(pg.Acts.Rows, actRow(pg.Page, a))
 	}
 	if len(acts) == pageSize {
 		q.Set("before", strconv.FormatInt(acts[len(acts)-1].Seq, 10))
