@@ -15,6 +15,7 @@ import (
 	"truc/internal/calendar"
 	"truc/internal/documents"
 	"truc/internal/documents/documentsapi"
+	"truc/internal/documents/documentspage"
 	"truc/internal/documents/documentsstore"
 	"truc/internal/documents/paper"
 	"truc/internal/errs"
@@ -75,7 +76,9 @@ func (n *Node) startDocuments(ctx context.Context) error {
 		_, err := desk.SendDue(ctx)
 		return err
 	})
+	pages := &documentspage.Pages{Desk: desk, Renderer: n.renderer, Messages: n.messages, Actor: n.actor, Print: n.printRegister, Now: n.now, Log: n.log}
 	return errors.Join(
+		pages.Mount(n.mux),
 		offer("inbox", "Tiếp nhận văn bản điện tử từ trục", "Official documents from the axis", inbox),
 		offer("payloads", "Nội dung văn bản đang gửi lên trục", "Contents of documents on their way to the axis", payloads),
 	)
