@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"truc/internal/errs"
 	"truc/internal/i18n"
 	"truc/internal/pdfdoc"
 )
@@ -18,6 +19,9 @@ func (w *setter) end(blocks []block) error {
 	h := 0.0
 	for _, b := range right {
 		h += b.gap + b.h
+	}
+	if h > (w.high-w.l.Top-w.l.Bottom)*0.7 {
+		return errs.E(errs.Invalid, "paper.signature_long", nil)
 	}
 	page, top := 0, 0.0
 	foot := block{h: h, gap: 5, draw: func(_, y float64) {

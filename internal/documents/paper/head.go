@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"truc/internal/errs"
 	"truc/internal/pdfdoc"
 )
 
@@ -55,6 +56,9 @@ func (w *setter) main() error {
 	}
 	w.contact()
 	w.head()
+	if w.y > w.bottom()-30 { // nothing of the text would stand below it
+		return errs.E(errs.Invalid, "paper.head_long", nil)
+	}
 	var blocks []block
 	if w.p.IsLetter() {
 		blocks = w.receivers()

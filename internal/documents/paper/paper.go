@@ -147,7 +147,8 @@ func (p *Paper) IsLetter() bool {
 // italic. Lines that begin with "|" are the rows of a table, their cells parted by "|"; a row of dashes below the first
 // makes that the head.
 //
-// Errors: [errs.TooLarge] for more text or pages than [MaxText] and [MaxPages].
+// Errors: [errs.TooLarge] for more text or pages than [MaxText] and [MaxPages]; [errs.Invalid] with paper.head_long or
+// paper.signature_long for names that fill a page by themselves.
 func Set(p Paper) (Typeset, error) {
 	if size(&p) > MaxText {
 		return Typeset{}, errs.E(errs.TooLarge, "pdfdoc.too_large", nil)

@@ -169,3 +169,19 @@ func TestTooMuch(t *testing.T) {
 		t.Errorf("Set of too many pages: %v; want TooLarge", err)
 	}
 }
+
+// Names that fill a page by themselves are refused, with what to shorten.
+func TestLongNames(t *testing.T) {
+	long := strings.Repeat("Ban Quản lý ", 300)
+	for key, change := range map[string]func(*Paper){
+		"paper.head_long":      func(p *Paper) { p.Agency = long },
+		"paper.signature_long": func(p *Paper) { p.Position = long },
+	} {
+		p := letter()
+		p.Now = now
+		change(&p)
+		if _, err := Set(p); keyOf(err) != key {
+			t.Errorf("Set: %v; want %s", err, key)
+		}
+	}
+}
