@@ -59,6 +59,9 @@ func (d *Desk) amend(ctx context.Context, by Actor, id string, kind Kind, f Amen
 		if old.State != Sent && old.State != Issued {
 			return "", errState(old.State)
 		}
+		if i == 0 && kind != KindRevocation {
+			data.Files = unsigned(old)
+		}
 		if i == 0 {
 			form = amended(form, old, kind, f.Removed)
 			for _, p := range old.Receivers() {
@@ -76,6 +79,17 @@ func (d *Desk) amend(ctx context.Context, by Actor, id string, kind Kind, f Amen
 		})
 	}
 	return d.draft(ctx, by, form, data)
+}
+
+// unsigned returns the attachments of a document as they were before the agency signed them.
+func unsigned(old *Outgoing) []File {
+	var files []File
+	for _, e := range old.Events {
+		if e.Type == EvPersonSigned {
+			files = e.Data.Files
+		}
+	}
+	return files
 }
 
 // amended fills what the form leaves open from the earlier document.

@@ -258,13 +258,13 @@ func extend(s Stored, added []Event) (Row, []Event, error) {
 		prev = added[i].Hash
 		all = append(all, added[i])
 	}
-	row, err := project(s.Row.ID, all)
+	row, err := Project(s.Row.ID, all)
 	row.Version = int64(len(all))
 	return row, added, err
 }
 
-// project computes the row of a document from its events.
-func project(id string, events []Event) (Row, error) {
+// Project computes the row of a document from its events: a list can always be made anew.
+func Project(id string, events []Event) (Row, error) {
 	if len(events) == 0 {
 		return Row{}, errNotFound()
 	}

@@ -16,25 +16,25 @@ type EventType string
 
 // The events of outgoing documents.
 const (
-	EvDrafted        EventType = "drafted"
-	EvSaved          EventType = "saved"
-	EvAttached       EventType = "attached"
-	EvDetached       EventType = "detached"
-	EvSubmitted      EventType = "submitted"
-	EvApproved       EventType = "approved"
-	EvReturned       EventType = "returned"
-	EvNumbered       EventType = "numbered"
-	EvPersonSigned   EventType = "personSigned"
-	EvIssued         EventType = "issued"
-	EvScheduled      EventType = "scheduled"
-	EvSent           EventType = "sent"
-	EvVoided         EventType = "numberVoided"
-	EvDiscarded      EventType = "discarded"
-	EvRecalled       EventType = "recalled"
-	EvAmended        EventType = "amended" // another document of ours revokes, updates or replaces it
-	EvStatusHeard    EventType = "statusHeard"
-	EvAxisHeard      EventType = "axisHeard"
-	EvAmendRequested EventType = "amendRequested"
+	EvDrafted      EventType = "drafted"
+	EvSaved        EventType = "saved"
+	EvAttached     EventType = "attached"
+	EvDetached     EventType = "detached"
+	EvSubmitted    EventType = "submitted"
+	EvApproved     EventType = "approved"
+	EvReturned     EventType = "returned"
+	EvNumbered     EventType = "numbered"
+	EvPersonSigned EventType = "personSigned"
+	EvIssued       EventType = "issued"
+	EvScheduled    EventType = "scheduled"
+	EvSent         EventType = "sent"
+	EvVoided       EventType = "numberVoided"
+	EvDiscarded    EventType = "discarded"
+	EvRecalled     EventType = "recalled"
+	EvAmended      EventType = "amended" // another document of ours revokes, updates or replaces it
+	EvStatusHeard  EventType = "statusHeard"
+	EvAxisHeard    EventType = "axisHeard"
+	EvAnswered     EventType = "answered" // an arrived document answers it
 )
 
 // The events of incoming documents.

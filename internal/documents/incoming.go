@@ -32,6 +32,8 @@ type Incoming struct {
 	DueDate  time.Time
 	Opinions []OpinionNote
 	Replies  []Link
+	// Answered are documents of ours that it answers.
+	Answered []Link
 	// Recalls are requests to give it back, and documents that amend it; the last open one waits for an answer.
 	Recalls    []RecallHeard
 	Cancelled  *Cancellation
@@ -190,6 +192,7 @@ func (in *Incoming) apply(e Event) {
 		if x.Arrival != nil {
 			in.Arrival = *x.Arrival
 		}
+		in.Answered = x.Links
 		in.DueDate = endOfDay(in.Arrival.DueDate)
 	case EvChecked:
 		if x.Check != nil {

@@ -20,6 +20,8 @@ type Outgoing struct {
 	Attachments []File
 	// Links are documents of this desk that this one answers or amends; Amended are later ones that amend it.
 	Links, Amended []Link
+	// Answers are incoming documents that answer it.
+	Answers []Link
 	// AmendReason and Removed are of a document that amends: why, and who receives it no longer.
 	AmendReason string
 	Removed     []Party
@@ -114,7 +116,7 @@ func (o *Outgoing) apply(e Event) {
 	switch e.Type {
 	case EvDrafted:
 		o.Office, o.Kind, o.Links = x.Office, x.Kind, x.Links
-		o.AmendReason, o.Removed = x.Reason, x.Receivers
+		o.AmendReason, o.Removed, o.Attachments = x.Reason, x.Receivers, x.Files
 		o.Drafter, o.DrafterName, o.Holder = e.Actor, e.ActorName, e.Actor
 		o.version(e)
 	case EvSaved:
@@ -171,6 +173,8 @@ func (o *Outgoing) applySent(e Event) {
 		o.Recalls = append(o.Recalls, RecallAsked{At: e.At, Receivers: x.Receivers, Reason: x.Reason})
 	case EvStatusHeard:
 		o.Statuses = append(o.Statuses, *x.Status)
+	case EvAnswered:
+		o.Answers = append(o.Answers, Link{ID: x.Other, Code: codeText(x.Code), DocumentID: x.DocumentID, Date: x.Date, Party: x.To})
 	case EvAxisHeard:
 		o.News = append(o.News, *x.Axis)
 	default: // kept in the chain, changes nothing here

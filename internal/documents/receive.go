@@ -77,6 +77,9 @@ func (d *Desk) Receive(ctx context.Context, a Arrival) (Received, error) {
 		}
 		payload := payloadFile(told)
 		e := d.event(systemActor(), EvArrived, EventData{Office: o.Code, Arrival: &rec, Files: files, Due: &due, Told: StatusArrived, Payload: &payload})
+		if e.Data.Links, err = d.answered(ctx, tx, o, id, rec); err != nil {
+			return err
+		}
 		events, err := d.earlier(ctx, tx, o, rec)
 		if err != nil {
 			return err
@@ -263,6 +266,33 @@ func duplicates(ctx context.Context, tx Tx, office string, rec ArrivalRecord) (s
 		}
 	}
 	return sameID, sameCode, nil
+}
+
+// answered tells the documents of ours that the arrived one answers, and returns them.
+func (d *Desk) answered(ctx context.Context, tx Tx, o Office, id string, rec ArrivalRecord) (links []Link, err error) {
+	for _, about := range rec.Answers {
+		if about == "" || len(links) >= 20 {
+			continue
+		}
+		rows, err := tx.List(ctx, Query{Office: o.Code, Direction: Out, DocumentID: about, Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if slices.ContainsFunc(links, func(l Link) bool { return l.ID == r.ID }) {
+				continue
+			}
+			links = append(links, Link{ID: r.ID, Code: Code{Number: r.Number, Notation: r.Notation}.String(), DocumentID: about, Date: r.Date})
+			code := rec.Code
+			err := d.changeIn(ctx, tx, r.ID, 0, "", func(Tx, Stored) ([]Event, error) {
+				return []Event{d.event(systemActor(), EvAnswered, EventData{Other: id, Code: &code, Date: rec.Date, To: rec.Sender.Code, DocumentID: rec.DocumentID})}, nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return links, nil
 }
 
 func amendment(id string, rec ArrivalRecord) EventData {

@@ -102,7 +102,9 @@ type Track struct {
 	ConfirmBy time.Time
 	// AxisRefused is set when the axis did not take it, or gave up.
 	AxisRefused bool
-	Steps       []Step
+	// Opened is when the receiver's system fetched it, zero where that is not known.
+	Opened time.Time
+	Steps  []Step
 	// Took is from sending to the end, or to the last stage reached.
 	Took time.Duration
 	// Heard are the statuses in the order of their time; Impossible are those that contradict what was known.
@@ -321,6 +323,10 @@ func (o *Outgoing) track(t *Track) {
 		switch n.Event {
 		case AxisDelivered:
 			t.reach(StageDelivered, n.At, "", "")
+		case AxisOpened:
+			if t.Opened.IsZero() || n.At.Before(t.Opened) {
+				t.Opened = n.At
+			}
 		case AxisRefused, AxisFailed:
 			if n.Carriage == o.lastDispatch(code) {
 				t.AxisRefused, t.Reason = true, n.Text

@@ -238,7 +238,11 @@ func TestHandling(t *testing.T) {
 		if !slices.Equal(answer.Arrival.Answers, []string{b.out(t, out).DocumentID}) {
 			t.Errorf("the answer names %v", answer.Arrival.Answers)
 		}
-		if tr := b.out(t, out).Tracks()[0]; tr.Status != documents.StatusDone || len(tr.Impossible) != 0 {
+		asked := b.out(t, out)
+		if len(answer.Answered) != 1 || answer.Answered[0].ID != out || len(asked.Answers) != 1 || asked.Answers[0].ID != answer.ID || asked.Answers[0].Code != "01/UBND-VP" {
+			t.Errorf("links: %+v and %+v", answer.Answered, asked.Answers)
+		}
+		if tr := asked.Tracks()[0]; tr.Status != documents.StatusDone || len(tr.Impossible) != 0 {
 			t.Errorf("%v, impossible %v", tr.Status, tr.Impossible)
 		}
 		day := b.clock.now()
@@ -392,7 +396,10 @@ func TestUpdateAndReplace(t *testing.T) {
 		ctx := t.Context()
 		f := form()
 		f.Receivers = []string{"H57", "G98"}
-		out, in := b.received(t, f)
+		out := must[string](t)(b.desk.Draft(ctx, drafter, f))
+		must[documents.File](t)(b.desk.Attach(ctx, drafter, out, 0, "phu-luc.pdf", "", strings.NewReader("%PDF-1.4 phụ lục")))
+		b.finishDraft(t, out)
+		in := b.deliver(t)[0].Document
 		b.accept(t, in)
 		b.deliver(t)
 		b.clock.add(time.Hour)
@@ -400,6 +407,9 @@ func TestUpdateAndReplace(t *testing.T) {
 			Reason: "Sửa phụ lục", Removed: []string{"G98"}, Form: documents.DraftForm{Body: "Nội dung mới."},
 		}))
 		b.finishDraft(t, update)
+		if _, text := b.open(t, clerk, update, b.out(t, update).Attachments[0].ID); strings.Count(text, "SIG agency") != 1 || !strings.Contains(text, "phụ lục") {
+			t.Errorf("the attachment went along as %q", text)
+		}
 		m := b.payload(t, update)
 		if m.Business.Kind != edxml.Update || m.Business.DocumentID != b.out(t, out).DocumentID || len(m.Business.Changes) != 1 ||
 			len(m.Business.Changes[0].List) != 1 || m.Business.Changes[0].List[0] != (edxml.ReceiverChange{OrganID: "G98"}) {
@@ -464,6 +474,10 @@ func TestAxisNews(t *testing.T) {
 		tracks := b.out(t, id).Tracks()
 		if !tracks[1].Steps[1].At.Equal(at) || tracks[1].AxisRefused || !tracks[0].Steps[1].At.IsZero() {
 			t.Errorf("delivered to one: %+v", tracks)
+		}
+		news("3", documents.AxisOpened, "G98", "")
+		if tr := b.out(t, id).Tracks(); !tr[1].Opened.Equal(at) || !tr[0].Opened.IsZero() {
+			t.Errorf("opened: %+v", tr)
 		}
 		news("2", documents.AxisRefused, "", "Mã cơ quan nhận không tồn tại")
 		tracks = b.out(t, id).Tracks()
