@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"truc/internal/blobs"
 	"truc/internal/documents"
 	"truc/internal/storage/storagetest"
 )
@@ -197,42 +196,4 @@ func (b *bench) checkOutgoing(t *testing.T, id string) {
 			t.Errorf("our own statuses contradict each other: %s", fmt.Sprint(tr.Heard))
 		}
 	}
-}
-
-// FuzzReceive gives the desk bytes from the axis: it refuses them, or keeps one document whose chain is whole.
-func FuzzReceive(f *testing.F) {
-	b := newBench(f, storagetest.OpenSQLite(f))
-	id := b.sent(f, form())
-	r, _, err := b.desk.Blobs.Open(b.out(f, id).Dispatches[0].Payload.SHA256)
-	ok(f, err)
-	defer r.Close()
-	var seed bytes.Buffer
-	_, err = seed.ReadFrom(r)
-	ok(f, err)
-	f.Add(seed.Bytes())
-	f.Add(bytes.ReplaceAll(seed.Bytes(), []byte("BussinessDocType>0"), []byte("BussinessDocType>1")))
-	b.deliver(f)
-	ok(f, b.desk.Recall(f.Context(), clerk, id, nil, "lấy lại"))
-	for _, c := range b.axis.take() {
-		p, _, err := b.desk.Blobs.Open(c.Payload.SHA256)
-		ok(f, err)
-		var buf bytes.Buffer
-		_, err = buf.ReadFrom(p)
-		ok(f, err)
-		ok(f, p.Close())
-		f.Add(buf.Bytes())
-	}
-	n := 0
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		blob := must[blobs.Blob](t)(b.desk.Blobs.Put(bytes.NewReader(payload)))
-		n++
-		for _, office := range []string{"H36", "H57"} {
-			got, err := b.desk.Receive(t.Context(), documents.Arrival{Message: fmt.Sprint("fuzz-", n), Receiver: office, Payload: blob, At: b.clock.now()})
-			if err != nil {
-				continue
-			}
-			s := must[documents.Stored](t)(b.store.Find(t.Context(), got.Document))
-			ok(t, documents.VerifyChain(s.Events))
-		}
-	})
 }
