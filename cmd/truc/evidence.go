@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,10 @@ const evidenceUsage = `usage: truc evidence COMMAND
      -config FILE    configuration of the node; its [web] url is asked (default truc.toml)
      -node URL       ask this address instead
      -key-file FILE  key of an operator with the role security; TRUC_OPERATOR_KEY works too
+  files | archive | prune | verify-log   keep a log of a running node in order; -url, -key-file and -config say which node
+     -log NAME       exchange (default) or audit, which is never pruned
+     -keep N         archive: how many closed files stay in the data folder
+     -older-than-days N -policy TEXT   prune: the age of entries, and the rule under which they are removed
   compare DIR DIR    hold the exchange logs of two nodes (their data folders) against each other
 `
 
@@ -36,6 +41,8 @@ func evidence(ctx context.Context, s streams, args []string) error {
 	switch {
 	case len(args) > 0 && args[0] == "export":
 		return evidenceExport(ctx, s, args[1:])
+	case len(args) > 0 && slices.Contains([]string{"files", "archive", "prune", "verify-log"}, args[0]):
+		return evidenceLog(ctx, s, args[0], args[1:])
 	case len(args) > 0 && args[0] == "compare":
 		return evidenceCompare(ctx, s, args[1:])
 	}
