@@ -38,9 +38,20 @@ func (n *Node) startDiagnostics(store *exchangestore.Store) error {
 	}
 	pages := &exchangepage.MonitorPages{
 		Service: n.exchange, Store: store, Directory: directoryView{n.follower}, Diagnostics: n.diagnostics, Report: operations.Report, Renderer: n.renderer, Now: n.now, Audit: n.act,
+		CertificateEnds: n.certificateEnds,
 	}
 	n.mux.HandleAPI("GET /status", n.status)
 	return pages.Mount(n.mux)
+}
+
+// certificateEnds is when the certificate of a node ends, by the directory document at hand.
+func (n *Node) certificateEnds(server string) time.Time {
+	if doc := n.follower.Document(); doc != nil {
+		if node, ok := doc.Node(server); ok && node.CertificateEnds > 0 {
+			return time.Unix(node.CertificateEnds, 0).UTC()
+		}
+	}
+	return time.Time{}
 }
 
 // tests are the connection tests of this node.

@@ -94,6 +94,9 @@ func TestRunsPastItsCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if ends := p.center.certificateEnds(p.agency.cfg.ServerID()); !ends.Equal(st.Certificate.NotAfter) {
+		t.Errorf("the center's page says that the certificate ends at %s; want %s", ends, st.Certificate.NotAfter)
+	}
 	week := func() {
 		p.offset.Add(int64(6 * 24 * time.Hour)) // the document lives for seven days
 		if err := p.center.renew(t.Context()); err != nil {

@@ -134,7 +134,11 @@ func (c *Center) document(s *State) *Document {
 		if n.State == "" {
 			n.State = Registered
 		}
-		d.Nodes = append(d.Nodes, n.Node)
+		node := n.Node
+		if !n.NotAfter.IsZero() {
+			node.CertificateEnds = n.NotAfter.Unix()
+		}
+		d.Nodes = append(d.Nodes, node)
 		if _, gone := s.Revoked[n.TLSKeyID]; !gone && n.State == Registered && n.WitnessKey != "" && n.WitnessURL != "" {
 			d.Witnesses = append(d.Witnesses, Witness{Node: n.ID, Key: n.WitnessKey, URL: n.WitnessURL})
 		}

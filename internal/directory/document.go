@@ -78,6 +78,9 @@ type Node struct {
 	// TLSKeyID and Certificate (hex SHA-256 of the DER) name the channel key.
 	TLSKeyID    string `json:"tls_key_id"`
 	Certificate string `json:"certificate"`
+	// CertificateEnds is when that certificate ends, in Unix seconds, so that every node can tell how its partners are; 0 in
+	// documents of centers that do not say.
+	CertificateEnds int64 `json:"certificate_ends,omitempty"`
 	// Keys sign messages. Old ones stay, bounded by NotAfter, so that old evidence can be checked.
 	Keys []PublicKey `json:"keys"`
 	// LogKey verifies the checkpoints of the node's log (a note verifier key), WitnessKey its cosignatures.

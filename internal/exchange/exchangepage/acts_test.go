@@ -30,7 +30,8 @@ func TestActsPage(t *testing.T) {
 		asked = q
 		list := make([]Act, 0, q.Limit)
 		for i := range q.Limit {
-			list = append(list, Act{Seq: int64(100 - i), At: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), Actor: "lan", Action: "exchange.key.create", Object: "<b>x</b>"})
+			action := []string{"exchange.key.create", "exchange.key.create.failed", "exchange.unheard.of"}[i%3]
+			list = append(list, Act{Seq: int64(100 - i), At: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), Actor: "lan", Action: action, Object: "<b>x</b>"})
 		}
 		return list, nil
 	}}
@@ -52,7 +53,7 @@ func TestActsPage(t *testing.T) {
 		if status != http.StatusOK || asked != (ActQuery{Before: 200, Actor: "lan", Object: "x", Limit: pageSize}) {
 			t.Errorf("status %d, asked %+v", status, asked)
 		}
-		for _, want := range []string{"exchange.key.create", "&lt;b&gt;x", "before=51", "actor=", `<a href="/exchange/admin/acts" aria-current="page">`, `<a href="/exchange/admin/published">`} {
+		for _, want := range []string{"exchange.key.create", "exchange.unheard.of", map[string]string{"vi": "Cấp khoá cho phần mềm", "en": "Made a key for a program"}[l], map[string]string{"vi": "Không thành", "en": "Failed"}[l], "&lt;b&gt;x", "before=51", "actor=", `<a href="/exchange/admin/acts" aria-current="page">`, `<a href="/exchange/admin/published">`} {
 			if !strings.Contains(body, want) {
 				t.Errorf("%s: lacks %q", l, want)
 			}

@@ -19,10 +19,12 @@ import (
 
 // MonitorPages show how the node does: diagnostics, partners and faults.
 type MonitorPages struct {
-	Service     *exchange.Service
-	Store       exchange.Store
-	Directory   exchange.Directory
-	Diagnostics *exchange.Diagnostics
+	Service   *exchange.Service
+	Store     exchange.Store
+	Directory exchange.Directory
+	// CertificateEnds is when the certificate of a node ends, by the directory; zero when it does not say. It may be nil.
+	CertificateEnds func(server string) time.Time
+	Diagnostics     *exchange.Diagnostics
 	// Report is the diagnostics as a file.
 	Report   func(ctx context.Context) exchangeapi.DiagnosticsReport
 	Audit    func(ctx context.Context, actor, action, object string) error
@@ -165,6 +167,7 @@ func (p *MonitorPages) partners(w http.ResponseWriter, r *http.Request) error {
 			{Text: pg.T("exchange.traffic.faults"), Numeric: true},
 			{Text: pg.T("exchange.health.mean"), Numeric: true},
 			{Text: pg.T("exchange.health.last_good")},
+			{Text: pg.T("exchange.partners.certificate"), Numeric: true},
 		},
 		Empty: &ui.Empty{Title: pg.T("exchange.partners.none"), Text: pg.T("exchange.partners.none_text")},
 	}
@@ -188,9 +191,33 @@ func (p *MonitorPages) partners(w http.ResponseWriter, r *http.Request) error {
 			{Text: i18n.Number(pg.Lang, c.Faults), URL: "/exchange/admin/faults?peer=" + url.QueryEscape(c.Peer)},
 			{Text: i18n.Number(pg.Lang, c.Mean.Milliseconds()) + " ms"},
 			{Text: when(c.LastOK)},
+			p.certificateDays(pg.Page, c.Peer),
 		}})
 	}
 	return p.templates.Render(w, r, http.StatusOK, "partners", pg)
+}
+
+// soonEnds is how many days before its end a certificate of a partner is pointed out: it renews itself at ten of thirty.
+const soonEnds = 9
+
+// certificateDays tells for how many days the certificate of a node goes on.
+func (p *MonitorPages) certificateDays(pg ui.Page, server string) ui.Cell {
+	if p.CertificateEnds == nil {
+		return ui.Cell{Text: "–"}
+	}
+	end := p.CertificateEnds(server)
+	if end.IsZero() {
+		return ui.Cell{Text: "–"}
+	}
+	days := int64(end.Sub(p.Now()).Hours() / 24)
+	cell := ui.Cell{Text: i18n.Number(pg.Lang, days)}
+	switch {
+	case !p.Now().Before(end):
+		cell.Tag = &ui.Tag{Text: pg.T("exchange.partners.certificate_ended"), Tone: ui.Late}
+	case days < soonEnds:
+		cell.Tag = &ui.Tag{Text: pg.T("exchange.partners.certificate_soon"), Tone: ui.Soon}
+	}
+	return cell
 }
 
 type faultsPage struct {

@@ -39,6 +39,7 @@ func monitor(t *testing.T) *fixture {
 	operations := &exchangeapi.ManageDiagnostics{Service: f.service, Store: f.store, Diagnostics: d, Node: "VN/GOV/G01/node1", Text: cat.T, Now: time.Now}
 	if err := (&MonitorPages{
 		Service: f.service, Store: f.store, Directory: f.directory, Diagnostics: d, Report: operations.Report, Renderer: rd, Now: time.Now,
+		CertificateEnds: func(string) time.Time { return time.Now().Add(5*24*time.Hour + time.Hour) },
 		Audit: func(_ context.Context, actor, action, object string) error {
 			f.audited = append(f.audited, actor+" "+action+" "+object)
 			return nil
@@ -76,7 +77,7 @@ func TestMonitorPages(t *testing.T) {
 		not  string
 	}{
 		{"/exchange/admin/diagnostics", []string{"90", "tr-tag--late", "tr-tag--soon", "tr-tag--done", "VN/GOV/G01/population/person"}, ""},
-		{"/exchange/admin/partners", []string{"Bộ Công an", "VN/GOV/G01/node1", "/exchange/admin/faults?peer="}, "tr-empty"},
+		{"/exchange/admin/partners", []string{"Bộ Công an", "VN/GOV/G01/node1", "tr-tag--soon", "/exchange/admin/faults?peer="}, "tr-empty"},
 		{"/exchange/admin/faults", []string{"server.serverproxy.purpose_required", rows[0].FaultID}, "tr-empty"},
 		{"/exchange/admin/faults?code=server.serverproxy.access_denied", []string{"tr-empty"}, "VN-1"},
 		{"/exchange/admin/faults?id=" + rows[0].FaultID, []string{rows[0].TraceID, "VN-1", "tr-summary"}, ""},
