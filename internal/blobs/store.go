@@ -36,8 +36,10 @@ type Store struct {
 	dir string
 	// naming is held while a name is given or taken away, so that a sweep cannot remove what was just stored again.
 	naming sync.Mutex
-	// fetching holds the digests that a [Partial] is open for, guarded by naming.
+	// fetching holds the digests that a [Partial] is open for, shards the folders whose names are known to be on the disk;
+	// both are guarded by naming.
 	fetching map[string]bool
+	shards   map[string]bool
 	// open makes a file to write to; tests put a failing one in its place.
 	open func(path string, flag int) (file, error)
 }
@@ -61,7 +63,7 @@ func Open(dir string) (*Store, error) {
 	if err := syncDir(dir); err != nil {
 		return nil, err
 	}
-	return &Store{dir: dir, fetching: map[string]bool{}, open: openFile}, nil
+	return &Store{dir: dir, fetching: map[string]bool{}, shards: map[string]bool{}, open: openFile}, nil
 }
 
 func openFile(path string, flag int) (file, error) { return os.OpenFile(path, flag, 0o600) }
@@ -210,21 +212,37 @@ func (w *Writer) Discard() error {
 // that lost bytes on the disk is whole again.
 func (s *Store) name(from, sha string) error {
 	shard := filepath.Join(s.dir, sha[:2])
-	err := os.Mkdir(shard, 0o700)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// Also when another writer made the folder: it may not have come so far as to wait for the disk.
-	if err := syncDir(s.dir); err != nil {
+	if err := s.shard(shard); err != nil {
 		return err
 	}
 	s.naming.Lock()
-	err = os.Rename(from, s.path(sha))
+	err := os.Rename(from, s.path(sha))
 	s.naming.Unlock()
 	if err != nil {
 		return err
 	}
 	return syncDir(shard)
+}
+
+// shard makes a folder for names and waits until its own name is on the disk, also when another writer made it, who may not
+// have come so far.
+func (s *Store) shard(path string) error {
+	s.naming.Lock()
+	known := s.shards[path]
+	s.naming.Unlock()
+	if known {
+		return nil
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := syncDir(s.dir); err != nil {
+		return err
+	}
+	s.naming.Lock()
+	s.shards[path] = true
+	s.naming.Unlock()
+	return nil
 }
 
 // Sweep removes files stored before a time for which keep answers false, and leftovers of interrupted writes and

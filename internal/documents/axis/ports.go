@@ -96,8 +96,6 @@ type Tx interface {
 	// AddEntries appends to the journal; they follow the head.
 	AddEntries(ctx context.Context, list []Entry) error
 	AddReceipt(ctx context.Context, r Receipt) error
-	// ReceiptsOf is [Store.ReceiptsOf] in the transaction.
-	ReceiptsOf(ctx context.Context, message, copyID string) ([]Receipt, error)
 	// Alert counts an alert; the first time makes it.
 	Alert(ctx context.Context, a Alert) error
 }

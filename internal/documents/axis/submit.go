@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +50,15 @@ func (h *Hub) Submit(ctx context.Context, s Submission) (Accepted, error) {
 		}
 		return h.repeated(ctx, known)
 	}
-	return out, err
+	if err != nil {
+		return Accepted{}, err
+	}
+	receipts, err := h.Store.ReceiptsOf(ctx, out.DocID, "")
+	if err != nil { // it is accepted, and the receipt can be asked for later
+		h.Log.WarnContext(ctx, "a receipt could not be read back", slog.String("doc_id", out.DocID), slog.Any("error", err))
+	}
+	out.Receipt = receiptOf(receipts)
+	return out, nil
 }
 
 // repeated answers a message that was accepted before.
@@ -184,11 +193,7 @@ func (h *Hub) accept(ctx context.Context, tx Tx, s Submission, m *edxml.Message)
 		}
 		entries, warnings = append(entries, more...), append(warnings, note...)
 	}
-	if err := h.record(ctx, tx, entries...); err != nil {
-		return Accepted{}, err
-	}
-	receipts, err := tx.ReceiptsOf(ctx, row.ID, "")
-	return Accepted{DocID: row.ID, Warnings: warnings, Tolerated: m.Notes, Receipt: receiptOf(receipts)}, err
+	return Accepted{DocID: row.ID, Warnings: warnings, Tolerated: m.Notes}, h.record(ctx, tx, entries...)
 }
 
 // noted is what the journal says of a message beside its ids: the code of a status, or what was tolerated in a document.

@@ -4,15 +4,21 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"truc/edxml"
+	"truc/internal/blobs"
 	"truc/internal/documents/axis"
 	"truc/internal/errs"
 	"truc/internal/storage"
+	"truc/internal/storage/storagetest"
 )
 
 func (c *center) row(t testing.TB, id string) axis.Copy {
@@ -192,6 +198,69 @@ func TestManyReceivers(t *testing.T) {
 			t.Errorf("Count() = %d, %v", n, err)
 		}
 	})
+}
+
+// TestOneStoredCopy: a document of 20 MB for 95 receivers is one file, which each of them is given whole.
+func TestOneStoredCopy(t *testing.T) {
+	db := storagetest.OpenSQLite(t)
+	migrate(t, db)
+	c := newCenter(t, db)
+	dir := t.TempDir()
+	var err error
+	if c.Blobs, err = blobs.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	var codes []string
+	for i := range 95 {
+		codes = append(codes, fmt.Sprintf("H99.07.%02d", i))
+		if err := c.RegisterAgency(t.Context(), province, axis.AgencyForm{Code: codes[i], Name: "Đơn vị"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const size = 20 << 20
+	m := letter("08", codes...)
+	m.Attachments = []edxml.Attachment{{Name: "08.pdf", Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(io.LimitReader(io.MultiReader(strings.NewReader("%PDF-1.4\n"), ones{}), size)), nil
+	}}}
+	a := c.mustSubmit(t, province, m)
+	rows := c.sent(t, province, a.DocID)
+	if len(rows) != 95 {
+		t.Fatalf("%d copies", len(rows))
+	}
+	for _, row := range rows {
+		f, got, err := c.Open(t.Context(), row.Party, row.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end, err := f.Seek(0, io.SeekEnd); err != nil || end != got.Payload.Size {
+			t.Errorf("%s is given %d of %d bytes, %v", row.To, end, got.Payload.Size, err)
+		}
+		f.Close()
+	}
+	files, bytes := 0, int64(0)
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			st, e := d.Info()
+			if e != nil {
+				return e
+			}
+			files, bytes = files+1, bytes+st.Size()
+		}
+		return err
+	})
+	if err != nil || files != 1 || bytes != rows[0].Payload.Size || bytes < size*4/3 || bytes > size*4/3+100_000 {
+		t.Errorf("%d files of %d bytes for a document of %d, %v", files, bytes, size, err)
+	}
+}
+
+// ones is a file of one byte over and over.
+type ones struct{}
+
+func (ones) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = '1'
+	}
+	return len(p), nil
 }
 
 // TestDoneIsFinal: whatever parties report in whatever order, copies behave like the table of states, and done stays.

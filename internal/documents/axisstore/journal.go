@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"truc/internal/documents/axis"
-	"truc/internal/outbox"
 	"truc/internal/storage"
 )
 
@@ -96,21 +95,12 @@ func (t *tx) AddReceipt(ctx context.Context, r axis.Receipt) error {
 
 // ReceiptsOf implements [axis.Store].
 func (s *Store) ReceiptsOf(ctx context.Context, message, copyID string) ([]axis.Receipt, error) {
-	return receiptsOf(ctx, s.DB, message, copyID)
-}
-
-// ReceiptsOf implements [axis.Tx].
-func (t *tx) ReceiptsOf(ctx context.Context, message, copyID string) ([]axis.Receipt, error) {
-	return receiptsOf(ctx, t, message, copyID)
-}
-
-func receiptsOf(ctx context.Context, q outbox.Querier, message, copyID string) ([]axis.Receipt, error) {
 	var c conditions
 	c.add("message = ?", message)
 	if copyID != "" {
 		c.add("copy = ?", copyID)
 	}
-	return all(ctx, q, scanReceipt, `SELECT `+receiptColumns+` FROM axis_receipt`+c.b.String()+` ORDER BY at, id`, c.args...)
+	return all(ctx, s.DB, scanReceipt, `SELECT `+receiptColumns+` FROM axis_receipt`+c.b.String()+` ORDER BY at, id`, c.args...)
 }
 
 // Unstamped implements [axis.Store].

@@ -115,10 +115,11 @@ func (t *tx) Copy(ctx context.Context, id string) (axis.Copy, error) {
 	return one(ctx, t, scanCopy, "axis.message_unknown", `SELECT `+copyColumns+copyFrom+` WHERE t.id = $1`+t.lock, id)
 }
 
-// Original implements [axis.Tx].
+// Original implements [axis.Tx]. The plus keeps SQLite from going through all copies of the agency instead of the few messages
+// of that identifier.
 func (t *tx) Original(ctx context.Context, document string, from, to int64) (axis.Copy, error) {
 	return one(ctx, t, scanCopy, "axis.message_unknown", `SELECT `+copyColumns+copyFrom+`
-		WHERE m.document_id = $1 AND m.from_agency = $2 AND m.kind = 'edoc' AND t.agency = $3 ORDER BY t.seq DESC LIMIT 1`+t.lock, document, from, to)
+		WHERE t.message IN (SELECT id FROM axis_message WHERE document_id = $1 AND from_agency = $2 AND kind = 'edoc') AND +t.agency = $3 ORDER BY t.seq DESC LIMIT 1`+t.lock, document, from, to)
 }
 
 // Receivers implements [axis.Tx].
@@ -178,9 +179,10 @@ func (s *Store) Count(ctx context.Context, p axis.Party, kind string) (int, erro
 // Sent implements [axis.Store].
 func (s *Store) Sent(ctx context.Context, p axis.Party, q axis.SentQuery) ([]axis.Copy, error) {
 	var c conditions
-	c.add("t.sender = ? AND t.kind = ?", string(p), q.Kind)
 	if q.DocID != "" {
-		c.add("t.message = ?", q.DocID)
+		c.add("t.message = ? AND m.party = ? AND m.kind = ?", q.DocID, string(p), q.Kind) // by the message, not through all that was sent
+	} else {
+		c.add("t.sender = ? AND t.kind = ?", string(p), q.Kind)
 	}
 	c.period("t.sent_at", q.Since, q.Until)
 	c.text(" ORDER BY t.seq LIMIT ? OFFSET ?", q.Limit, q.Skip)

@@ -91,6 +91,9 @@ func TestRefusals(t *testing.T) {
 			"DOCTYPE":                {province, axis.Document, append([]byte(`<!DOCTYPE x [<!ENTITY a "b">]>`), write(t, letter("08", "G98"))...), 22, "axis.document_refused", ""},
 			"no subject":             {province, axis.Document, bytes.Replace(write(t, letter("08", "G98")), []byte("V/v thử nghiệm liên thông số 08"), nil, 1), 22, "axis.document_refused", "N.MessageHeader.Subject"},
 			"type not allowed":       {province, axis.Document, withFile(t, letter("08", "G98"), "setup.exe", "MZ"), 21, "axis.document_refused", ""},
+			"type that lies":         {province, axis.Document, withFile(t, letter("08", "G98"), "08.pdf", "MZ\x90\x00 a program"), 21, "axis.document_refused", "08.pdf"},
+			"long subject":           {province, axis.Document, bytes.Replace(write(t, letter("08", "G98")), []byte("V/v thử"), []byte(strings.Repeat("ờ", 1001)), 1), 22, "axis.document_refused", "R.MessageHeader.Subject"},
+			"long code":              {province, axis.Document, bytes.Replace(write(t, letter("08", "G98")), []byte("<edXML:OrganId>G98"), []byte("<edXML:OrganId>G98."+strings.Repeat("1", 32)), 1), 22, "axis.document_refused", "OrganId"},
 			"status as document":     {province, axis.Document, write(t, status("H99.07", "01", "x", c.now())), 22, "axis.kind_other", ""},
 			"document as status":     {province, axis.StatusOf, write(t, letter("08", "G98")), 22, "axis.kind_other", ""},
 			"unknown kind":           {province, "mail", write(t, letter("08", "G98")), 10, "axis.kind_unknown", ""},
@@ -121,7 +124,7 @@ func TestRefusals(t *testing.T) {
 			}
 			texts[r.Text(catalogue(t), "vi")] = name
 		}
-		if len(texts) < 16 {
+		if len(texts) < 19 {
 			t.Errorf("%d texts tell the refusals apart", len(texts))
 		}
 		c.refuse = errors.New("the queue is away")
