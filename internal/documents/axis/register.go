@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -89,10 +90,11 @@ func (h *Hub) change(ctx context.Context, tx Tx, actor, code, what, action strin
 	if err := tx.PutAgency(ctx, a, before.Version, revision(a, actor, what, now)); err != nil {
 		return err
 	}
-	if err := h.acted(ctx, tx, actor, action, a); err != nil {
+	// The copies first and the journal last, in the order in which everybody locks them.
+	if err := h.follow(ctx, tx, before, a, now); err != nil {
 		return err
 	}
-	return h.follow(ctx, tx, before, a, now)
+	return h.acted(ctx, tx, actor, action, a)
 }
 
 // follow moves copies after a change to whoever acts for their agency now: its new owner, or, when it ended, its single
@@ -317,33 +319,15 @@ type NodeAgency struct {
 }
 
 // SyncNodes enters members that began to take documents, and gives their code to their node. Nothing is closed: a node that
-// is gone for a while is not the end of its agency. It returns how many entries changed.
+// is gone for a while is not the end of its agency. A member whose code or name cannot stand in the register is passed over
+// and logged; it holds nobody else. It returns how many entries changed.
 func (h *Hub) SyncNodes(ctx context.Context, list []NodeAgency) (n int, err error) {
 	for _, m := range list {
-		f := AgencyForm{Code: m.Code, Name: m.Name, Owner: m.Party}
-		if err := f.normal(); err != nil {
-			return n, err
+		changed, err := h.syncNode(ctx, m)
+		if _, is := errors.AsType[*Refusal](err); is {
+			h.Log.WarnContext(ctx, "a member's node cannot take documents", slog.String("member", m.Code), slog.Any("error", err))
+			continue
 		}
-		changed := false
-		err := h.Store.InTx(ctx, func(tx Tx) error {
-			changed = false
-			now := h.now()
-			bindings, err := tx.Lookup(ctx, []string{f.Code})
-			if err != nil {
-				return err
-			}
-			a, known := choose(f.Code, bindings, now)
-			switch {
-			case !known:
-				changed = true
-				_, err := h.addAgency(ctx, tx, "system", f)
-				return err
-			case !a.Open(now) || a.Owner == m.Party:
-				return nil // an agency that ended by a legal act does not come back by itself
-			}
-			changed = true
-			return h.change(ctx, tx, "system", a.Code, "changed", "axis.agency.change", func(a *Agency) error { a.Owner = m.Party; return nil })
-		})
 		if err != nil {
 			return n, err
 		}
@@ -352,4 +336,30 @@ func (h *Hub) SyncNodes(ctx context.Context, list []NodeAgency) (n int, err erro
 		}
 	}
 	return n, nil
+}
+
+func (h *Hub) syncNode(ctx context.Context, m NodeAgency) (changed bool, err error) {
+	f := AgencyForm{Code: m.Code, Name: m.Name, Owner: m.Party}
+	if err := f.normal(); err != nil {
+		return false, err
+	}
+	err = h.Store.InTx(ctx, func(tx Tx) error {
+		changed = false
+		list, err := tx.Lookup(ctx, []string{f.Code})
+		if err != nil {
+			return err
+		}
+		a, known := choose(f.Code, list, h.now())
+		switch {
+		case !known:
+			changed = true
+			_, err := h.addAgency(ctx, tx, "system", f)
+			return err
+		case !a.Open(h.now()) || a.Owner == m.Party:
+			return nil // an agency that ended by a legal act does not come back by itself
+		}
+		changed = true
+		return h.change(ctx, tx, "system", a.Code, "changed", "axis.agency.change", func(a *Agency) error { a.Owner = m.Party; return nil })
+	})
+	return changed, err
 }

@@ -296,7 +296,7 @@ func TestAgencyThatMoves(t *testing.T) {
 		if err := c.Report(ctx, ministry, first, axis.Done, ""); err != nil {
 			t.Fatal(err)
 		}
-		nodes := []axis.NodeAgency{{Party: member, Code: "G98", Name: "Bộ Ví Dụ"}, {Party: lamDong, Code: "H36", Name: "Lâm Đồng"}, {Party: axis.Party("node:VN/GOV/H57/documents"), Code: "H57", Name: "Huế"}}
+		nodes := []axis.NodeAgency{{Party: member, Code: "G98", Name: "Bộ Ví Dụ"}, {Party: lamDong, Code: "H36", Name: "Lâm Đồng"}, {Party: "node:VN/GOV/x/documents", Code: "x", Name: "không có mã"}, {Party: axis.Party("node:VN/GOV/H57/documents"), Code: "H57", Name: "Huế"}}
 		for round, want := range []int{2, 0} {
 			if n, err := c.SyncNodes(ctx, nodes); err != nil || n != want {
 				t.Errorf("SyncNodes, time %d = %d, %v; want %d", round+1, n, err, want)
