@@ -204,19 +204,6 @@ CREATE INDEX axis_message_payload ON axis_message USING btree (sha256);
 CREATE UNIQUE INDEX axis_message_same ON axis_message USING btree (party, kind, sha256);
 CREATE INDEX axis_message_sent ON axis_message USING btree (sent_at);
 
-CREATE TABLE axis_receipt (
-	id text NOT NULL,
-	event text NOT NULL,
-	message text NOT NULL,
-	copy text NOT NULL,
-	at bigint NOT NULL,
-	file bytea NOT NULL,
-	stamped boolean NOT NULL,
-	CONSTRAINT axis_receipt_pkey PRIMARY KEY (id)
-);
-CREATE INDEX axis_receipt_message ON axis_receipt USING btree (message, at);
-CREATE INDEX axis_receipt_unstamped ON axis_receipt USING btree (at) WHERE (stamped = false);
-
 CREATE TABLE axis_revision (
 	agency bigint NOT NULL,
 	version bigint NOT NULL,

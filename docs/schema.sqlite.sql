@@ -176,18 +176,6 @@ CREATE INDEX axis_message_payload ON axis_message (sha256);
 CREATE UNIQUE INDEX axis_message_same ON axis_message (party, kind, sha256);
 CREATE INDEX axis_message_sent ON axis_message (sent_at);
 
-CREATE TABLE axis_receipt (
-	id TEXT PRIMARY KEY,
-	event TEXT NOT NULL,
-	message TEXT NOT NULL,
-	copy TEXT NOT NULL,
-	at BIGINT NOT NULL,
-	file BLOB NOT NULL,
-	stamped BOOLEAN NOT NULL
-	);
-CREATE INDEX axis_receipt_message ON axis_receipt (message, at);
-CREATE INDEX axis_receipt_unstamped ON axis_receipt (at) WHERE stamped = FALSE;
-
 CREATE TABLE axis_revision (
 	agency BIGINT NOT NULL,
 	version BIGINT NOT NULL,

@@ -46,7 +46,7 @@ func (n *Node) startAxis(ctx context.Context) error {
 	api := &documentsapi.Axis{Courier: courier, Receipts: receipts, Messages: n.messages}
 	c := n.cfg.Axis
 	hub := &axis.Hub{
-		Store: documentsapi.ReceiptStore{Store: &axisstore.Store{DB: n.db}, Receipts: receipts}, Blobs: files, Carrier: api,
+		Store: &axisstore.Store{DB: n.db}, Blobs: files, Carrier: api,
 		Issuer: &documentsapi.Issuer{Receipts: receipts, Courier: courier}, Audit: axisAudit{n}, SealKey: seal,
 		Edxml: edxml.ReadOptions{Limits: edxml.Limits{Message: c.MaxMessageMiB << 20}, Strict: c.Strict}, Secrecy: axis.DefaultSecrecy(),
 		Lease: time.Duration(c.LeaseMinutes) * time.Minute, Retention: time.Duration(c.RetentionDays) * 24 * time.Hour, Now: n.now, Log: n.log,

@@ -204,17 +204,34 @@ func messageEntry(ev Event, at time.Time, m Message, note string) Entry {
 func (h *Hub) Receipts(ctx context.Context, p Party, docID string) ([]Receipt, error) {
 	m, err := h.Store.Message(ctx, docID)
 	if err == nil && m.Party == p {
-		return h.Store.ReceiptsOf(ctx, m.ID, "")
+		return h.ReceiptsAbout(ctx, m.ID)
 	}
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return nil, err
 	}
 	c, err := h.Store.Copy(ctx, docID)
 	if err == nil && c.Party == p {
-		return h.Store.ReceiptsOf(ctx, c.Message, c.ID)
+		return h.receipts(ctx, c.Message, c.ID)
 	}
 	if err == nil || errs.Is(err, errs.NotFound) {
 		return nil, refuse(CodeRequest, "axis.message_unknown")
 	}
 	return nil, err
+}
+
+// ReceiptsAbout returns all receipts about a message, for people at the center.
+func (h *Hub) ReceiptsAbout(ctx context.Context, message string) ([]Receipt, error) {
+	return h.receipts(ctx, message, "")
+}
+
+func (h *Hub) receipts(ctx context.Context, message, copyID string) ([]Receipt, error) {
+	if h.Issuer == nil {
+		return nil, nil
+	}
+	return h.Issuer.Of(ctx, message, copyID)
+}
+
+// ReceiptFile returns one of the receipts that the hub listed, as a file that can be checked offline.
+func (h *Hub) ReceiptFile(ctx context.Context, r Receipt) ([]byte, error) {
+	return h.Issuer.File(ctx, r.ID)
 }

@@ -40,7 +40,7 @@ type Accepted struct {
 	Tolerated []edxml.Note
 	// Repeated is set when the same bytes were accepted before; nothing was delivered again.
 	Repeated bool
-	// Receipt is the signed receipt of the acceptance, as a file.
+	// Receipt is the signed part of the receipt of the acceptance; [Hub.ReceiptFile] has all of it.
 	Receipt []byte
 }
 

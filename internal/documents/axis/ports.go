@@ -43,11 +43,6 @@ type Store interface {
 
 	// Journal lists entries in order; those after a number, of one party or of one message where given.
 	Journal(ctx context.Context, q JournalQuery) ([]Entry, error)
-	// ReceiptsOf returns receipts about a message, or about one copy of it when copyID is given.
-	ReceiptsOf(ctx context.Context, message, copyID string) ([]Receipt, error)
-	// Unstamped returns receipts without a time-stamp, the oldest first; Stamp replaces the file of one.
-	Unstamped(ctx context.Context, limit int) ([]Receipt, error)
-	Stamp(ctx context.Context, id string, file []byte) error
 
 	// Traffic and Waiting count by agency.
 	Traffic(ctx context.Context, since, until time.Time) ([]AgencyTraffic, error)
@@ -95,7 +90,6 @@ type Tx interface {
 	Head(ctx context.Context) (seq int64, hash string, err error)
 	// AddEntries appends to the journal; they follow the head.
 	AddEntries(ctx context.Context, list []Entry) error
-	AddReceipt(ctx context.Context, r Receipt) error
 	// Alert counts an alert; the first time makes it.
 	Alert(ctx context.Context, a Alert) error
 }
@@ -118,6 +112,10 @@ type Push struct {
 type Issuer interface {
 	// Issue signs a receipt of a fact and keeps it, in the transaction that records the fact. An error undoes the fact.
 	Issue(ctx context.Context, tx Tx, f Fact) error
+	// Of lists receipts about a message, or about one copy of it when copyID is given, the oldest first.
+	Of(ctx context.Context, message, copyID string) ([]Receipt, error)
+	// File returns a receipt as people get it, with all it takes to check it offline; errs.NotFound for an unknown one.
+	File(ctx context.Context, id string) ([]byte, error)
 }
 
 // Fact is what a receipt says.
@@ -146,8 +144,8 @@ type Receipt struct {
 	Event       Event
 	DocID, Copy string
 	At          time.Time
-	// File is the receipt as people get it; Stamped when it carries a time-stamp of an authority.
-	File    []byte
+	// Signed is the signed part alone; Stamped when a time-stamp of an authority belongs to it.
+	Signed  []byte
 	Stamped bool
 }
 

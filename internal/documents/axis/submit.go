@@ -53,7 +53,7 @@ func (h *Hub) Submit(ctx context.Context, s Submission) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
-	receipts, err := h.Store.ReceiptsOf(ctx, out.DocID, "")
+	receipts, err := h.ReceiptsAbout(ctx, out.DocID)
 	if err != nil { // it is accepted, and the receipt can be asked for later
 		h.Log.WarnContext(ctx, "a receipt could not be read back", slog.String("doc_id", out.DocID), slog.Any("error", err))
 	}
@@ -72,7 +72,7 @@ func (h *Hub) repeated(ctx context.Context, m Message) (Accepted, error) {
 			return Accepted{}, refuse(CodeDocument, "axis.repeated", "docId", m.ID)
 		}
 	}
-	receipts, err := h.Store.ReceiptsOf(ctx, m.ID, "")
+	receipts, err := h.ReceiptsAbout(ctx, m.ID)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -82,7 +82,7 @@ func (h *Hub) repeated(ctx context.Context, m Message) (Accepted, error) {
 func receiptOf(list []Receipt) []byte {
 	for _, r := range list {
 		if r.Event == EvAccepted {
-			return r.File
+			return r.Signed
 		}
 	}
 	return nil

@@ -29,7 +29,11 @@ func (a *API) v1Receipts(w http.ResponseWriter, r *http.Request, q *request) err
 	}
 	rows := make([]restReceipt, 0, len(all))
 	for _, x := range all {
-		rows = append(rows, restReceipt{ID: x.ID, Event: string(x.Event), DocID: x.DocID, ReceiverDocID: x.Copy, At: isoTime(x.At), Stamped: x.Stamped, Receipt: x.File})
+		file, err := a.Hub.ReceiptFile(r.Context(), x)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, restReceipt{ID: x.ID, Event: string(x.Event), DocID: x.DocID, ReceiverDocID: x.Copy, At: isoTime(x.At), Stamped: x.Stamped, Receipt: file})
 	}
 	return a.writeV1(w, restRows(rows))
 }

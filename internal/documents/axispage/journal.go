@@ -143,7 +143,7 @@ func (p *Pages) message(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	receipts, err := p.Hub.Store.ReceiptsOf(r.Context(), id, "")
+	receipts, err := p.Hub.ReceiptsAbout(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -184,13 +184,17 @@ func (p *Pages) message(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) receipt(w http.ResponseWriter, r *http.Request) error {
-	list, err := p.Hub.Store.ReceiptsOf(r.Context(), storable(r.PathValue("id")), "")
+	list, err := p.Hub.ReceiptsAbout(r.Context(), storable(r.PathValue("id")))
 	if err != nil {
 		return err
 	}
 	for _, x := range list {
 		if x.ID == r.PathValue("receipt") {
-			return web.WriteFile(w, web.File{Name: string(x.Event) + "-" + x.ID + ".json", Type: "application/json", Data: x.File})
+			b, err := p.Hub.ReceiptFile(r.Context(), x)
+			if err != nil {
+				return err
+			}
+			return web.WriteFile(w, web.File{Name: string(x.Event) + "-" + x.ID + ".json", Type: "application/json", Data: b})
 		}
 	}
 	return errs.E(errs.NotFound, "axispage.receipt_unknown", nil)

@@ -353,15 +353,12 @@ func TestReceipts(t *testing.T) {
 				t.Errorf("fact = %+v", f)
 			}
 		}
-		list, err := c.Store.Unstamped(ctx, 10)
-		if err != nil || len(list) != 5 {
-			t.Fatalf("Unstamped() = %d, %v", len(list), err)
-		}
-		if err := c.Store.Stamp(ctx, list[0].ID, []byte("with stamp")); err != nil {
+		list, err := c.Receipts(ctx, province, a.DocID)
+		if err != nil || len(list) == 0 {
 			t.Fatal(err)
 		}
-		if list, err = c.Store.Unstamped(ctx, 10); err != nil || len(list) != 4 {
-			t.Errorf("after a stamp: %d, %v", len(list), err)
+		if b, err := c.ReceiptFile(ctx, list[0]); err != nil || string(b) != "file "+list[0].ID {
+			t.Errorf("ReceiptFile() = %q, %v", b, err)
 		}
 	})
 }

@@ -76,46 +76,6 @@ func (s *Store) Journal(ctx context.Context, q axis.JournalQuery) ([]axis.Entry,
 	return all(ctx, s.DB, scanEntry, `SELECT `+entryColumns+` FROM axis_journal`+c.b.String(), c.args...)
 }
 
-const receiptColumns = `id, event, message, copy, at, file, stamped`
-
-func scanReceipt(scan func(...any) error) (r axis.Receipt, err error) {
-	var event string
-	var at int64
-	err = scan(&r.ID, &event, &r.DocID, &r.Copy, &at, &r.File, &r.Stamped)
-	r.Event, r.At = axis.Event(event), storage.Time(at)
-	return r, err
-}
-
-// AddReceipt implements [axis.Tx].
-func (t *tx) AddReceipt(ctx context.Context, r axis.Receipt) error {
-	_, err := t.ExecContext(ctx, `INSERT INTO axis_receipt (`+receiptColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		r.ID, string(r.Event), r.DocID, r.Copy, storage.Micros(r.At), r.File, r.Stamped)
-	return err
-}
-
-// ReceiptsOf implements [axis.Store].
-func (s *Store) ReceiptsOf(ctx context.Context, message, copyID string) ([]axis.Receipt, error) {
-	var c conditions
-	c.add("message = ?", message)
-	if copyID != "" {
-		c.add("copy = ?", copyID)
-	}
-	return all(ctx, s.DB, scanReceipt, `SELECT `+receiptColumns+` FROM axis_receipt`+c.b.String()+` ORDER BY at, id`, c.args...)
-}
-
-// Unstamped implements [axis.Store].
-func (s *Store) Unstamped(ctx context.Context, limit int) ([]axis.Receipt, error) {
-	return all(ctx, s.DB, scanReceipt, `SELECT `+receiptColumns+` FROM axis_receipt WHERE stamped = FALSE ORDER BY at LIMIT $1`, limit)
-}
-
-// Stamp implements [axis.Store].
-func (s *Store) Stamp(ctx context.Context, id string, file []byte) error {
-	return s.DB.InTx(ctx, func(t *storage.Tx) error {
-		_, err := t.ExecContext(ctx, `UPDATE axis_receipt SET file = $1, stamped = TRUE WHERE id = $2`, file, id)
-		return err
-	})
-}
-
 // Alert implements [axis.Tx].
 func (t *tx) Alert(ctx context.Context, a axis.Alert) error {
 	_, err := t.ExecContext(ctx, `INSERT INTO axis_alert (kind, agency, subject, party, message, n, first_at, last_at) VALUES ($1, $2, $3, $4, $5, 1, $6, $7)

@@ -123,23 +123,18 @@ func whole(t *testing.T, db *storage.DB, dir string, answered map[string]string)
 		if err != nil || m.Payload.SHA256 != sha || copies[id] != 2 {
 			t.Fatalf("%s was answered and is lost: %+v, %d copies, %v", id, m, copies[id], err)
 		}
-		receipts, err := hub.Receipts(t.Context(), province, id)
-		if err != nil || len(receipts) != 1 {
-			t.Errorf("%s has %d receipts, %v", id, len(receipts), err)
-		}
 	}
-	var messages, entries, receipts int
+	var messages, entries int
 	for query, n := range map[string]*int{
 		`SELECT COUNT(*) FROM axis_message`:                          &messages,
 		`SELECT COUNT(*) FROM axis_journal WHERE event = 'accepted'`: &entries,
-		`SELECT COUNT(*) FROM axis_receipt WHERE event = 'accepted'`: &receipts,
 	} {
 		if err := db.QueryRowContext(t.Context(), query).Scan(n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if messages != len(copies) || messages != entries || messages != receipts {
-		t.Errorf("%d messages, %d with copies, %d in the journal, %d receipts", messages, len(copies), entries, receipts)
+	if messages != len(copies) || messages != entries {
+		t.Errorf("%d messages, %d with copies, %d in the journal", messages, len(copies), entries)
 	}
 }
 

@@ -76,21 +76,23 @@ func splitRef(ref string) (id, party string, err error) {
 	return id, party, nil
 }
 
-// ReceiptStore is a store of the hub whose receipts are those of the receipt service, which keeps them in the same
-// database. A receipt in a list is the signed part alone; [receipt.Service.File] makes the file that people get.
-type ReceiptStore struct {
-	axis.Store
-	Receipts *receipt.Service
-}
-
-// ReceiptsOf implements [axis.Store].
-func (s ReceiptStore) ReceiptsOf(ctx context.Context, message, copyID string) ([]axis.Receipt, error) {
-	list, err := s.Receipts.Of(ctx, message, copyID)
+// Of implements [axis.Issuer].
+func (i *Issuer) Of(ctx context.Context, message, copyID string) ([]axis.Receipt, error) {
+	list, err := i.Receipts.Of(ctx, message, copyID)
 	out := make([]axis.Receipt, 0, len(list))
-	for _, i := range list {
+	for _, r := range list {
 		out = append(out, axis.Receipt{
-			ID: strconv.FormatInt(i.ID, 10), Event: axis.Event(i.Event), DocID: i.DocID, Copy: i.Copy, At: i.At, File: i.JWS, Stamped: i.Batch != 0,
+			ID: strconv.FormatInt(r.ID, 10), Event: axis.Event(r.Event), DocID: r.DocID, Copy: r.Copy, At: r.At, Signed: r.JWS, Stamped: r.Batch != 0,
 		})
 	}
 	return out, err
+}
+
+// File implements [axis.Issuer].
+func (i *Issuer) File(ctx context.Context, id string) ([]byte, error) {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return nil, errs.E(errs.NotFound, "receipt.unknown", err)
+	}
+	return i.Receipts.File(ctx, n)
 }

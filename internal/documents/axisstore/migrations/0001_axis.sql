@@ -156,18 +156,6 @@ CREATE TABLE axis_head (
 );
 INSERT INTO axis_head (id, seq, hash) VALUES (1, 0, '');
 
-CREATE TABLE axis_receipt (
-	id TEXT PRIMARY KEY,
-	event TEXT NOT NULL,
-	message TEXT NOT NULL,
-	copy TEXT NOT NULL,
-	at BIGINT NOT NULL,
-	file BYTEA NOT NULL,
-	stamped BOOLEAN NOT NULL
-);
-CREATE INDEX axis_receipt_message ON axis_receipt (message, at);
-CREATE INDEX axis_receipt_unstamped ON axis_receipt (at) WHERE stamped = FALSE;
-
 CREATE TABLE axis_alert (
 	kind TEXT NOT NULL,
 	agency TEXT NOT NULL,
