@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +19,6 @@ import (
 	"truc/internal/errs"
 	"truc/internal/exchange"
 	"truc/internal/reqctx"
-	"truc/internal/sign"
 )
 
 // startDocuments runs the document desk of this node's agencies.
@@ -33,15 +30,15 @@ func (n *Node) startDocuments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys, err := n.keysOfDocuments()
+	signatures, err := n.startDeskSignatures()
 	if err != nil {
 		return err
 	}
 	c := n.cfg.Documents
 	desk := &documents.Desk{
 		Store: &documentsstore.Store{DB: n.db, Now: n.now, Wake: n.relay.Wake}, Blobs: files, Typesetter: typesetter{n.now},
-		Signatures: documentSignatures{keys: keys, pictures: n.path("sign", "pictures"), member: n.cfg.Member}, Audit: documentsAudit{n.audit}, Officers: documentOfficers{n},
-		Certificates: documentCertificates{keys}, Calendar: func() *calendar.Calendar { return n.calendar }, Now: n.now, Log: n.log,
+		Signatures: signatures, Audit: documentsAudit{n.audit}, Officers: documentOfficers{n},
+		Certificates: documentCertificates{signatures.keys}, Calendar: func() *calendar.Calendar { return n.calendar }, Now: n.now, Log: n.log,
 		Limits:      documents.Limits{Attachment: c.MaxAttachmentMiB << 20, Message: c.MaxMessageMiB << 20},
 		SecretMarks: c.SecretMarks, TypeCode: c.TypeCode, Steering: c.Steering,
 	}
@@ -179,91 +176,4 @@ func (t typesetter) Typeset(_ context.Context, p documents.Paper) (documents.Pri
 		return documents.Printed{}, errs.E(errs.Invalid, "documentsapi.letters_missing", nil, "letters", string(set.Missing))
 	}
 	return documents.Printed{PDF: set.PDF, Pages: set.Pages, Person: documents.Box(set.Boxes.Person), Seal: documents.Box(set.Boxes.Seal)}, nil
-}
-
-// documentSignatures meets documents.Signatures with the node's keys. Pictures of signatures and seals are PNG files that the
-// operator puts into the folder pictures: "<account>.png" and "seal-<code>.png". In development they are drawn.
-type documentSignatures struct {
-	keys     *documentKeys
-	pictures string
-	member   string
-}
-
-// picture reads the picture of a signature or seal.
-func (s documentSignatures) picture(name string, ink paper.Ink, draw func() ([]byte, error)) ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(s.pictures, safeName(name)+".png"))
-	switch {
-	case err == nil:
-		return paper.Picture(b, ink)
-	case !errors.Is(err, os.ErrNotExist):
-		return nil, err
-	case s.keys.dev == nil:
-		return nil, errs.E(errs.Unavailable, "documentsapi.picture_missing", err, "name", name)
-	}
-	return draw()
-}
-
-// Person implements [documents.Signatures].
-func (s documentSignatures) Person(ctx context.Context, r documents.PersonSignature) ([]byte, error) {
-	id, err := s.keys.ofPerson(ctx, person{account: r.Account, name: r.Name, title: r.Title, agency: r.Office, code: r.Office})
-	if err != nil {
-		return nil, err
-	}
-	picture, err := s.picture(r.Account, paper.Blue, func() ([]byte, error) { return paper.Handwriting(r.Name) })
-	if err != nil {
-		return nil, err
-	}
-	look, err := paper.PersonLook(paper.Box(r.Box), picture)
-	if err != nil {
-		return nil, err
-	}
-	return s.keys.signPDF(ctx, r.PDF, sign.PDFOptions{Identity: id, Name: r.Name, Appearance: look})
-}
-
-// Agency implements [documents.Signatures].
-func (s documentSignatures) Agency(ctx context.Context, r documents.AgencySignature) ([]byte, error) {
-	id, err := s.keys.ofAgency(ctx, r.Office, r.OfficeName, r.Office == s.member)
-	if err != nil {
-		return nil, err
-	}
-	picture, err := s.picture("seal-"+r.Office, paper.Red, func() ([]byte, error) { return paper.TestSeal(r.OfficeName) })
-	if err != nil {
-		return nil, err
-	}
-	look, err := paper.SealLook(paper.Box(r.Box), picture, 0)
-	if err != nil {
-		return nil, err
-	}
-	pdf, err := s.keys.signPDF(ctx, r.PDF, sign.PDFOptions{Identity: id, Name: r.OfficeName, Appearance: look})
-	if err != nil {
-		return nil, err
-	}
-	return s.keys.finish(ctx, pdf)
-}
-
-// NoImage implements [documents.Signatures].
-func (s documentSignatures) NoImage(ctx context.Context, r documents.AttachmentSignature) (documents.SignedAttachment, error) {
-	id, err := s.keys.ofAgency(ctx, r.Office, r.OfficeName, r.Office == s.member)
-	if err != nil {
-		return documents.SignedAttachment{}, err
-	}
-	if r.Media != "application/pdf" {
-		cms, err := s.keys.signFile(ctx, r.Content, id)
-		return documents.SignedAttachment{Content: r.Content, Detached: cms}, err
-	}
-	look, err := paper.AttachmentMark(r.Content, r.Code.String(), s.keys.now())
-	if err != nil {
-		return documents.SignedAttachment{}, err
-	}
-	pdf, err := s.keys.signPDF(ctx, r.Content, sign.PDFOptions{Identity: id, Name: r.OfficeName, Appearance: look})
-	if err != nil {
-		return documents.SignedAttachment{}, err
-	}
-	pdf, err = s.keys.finish(ctx, pdf)
-	return documents.SignedAttachment{Content: pdf}, err
-}
-
-// Verify implements [documents.Signatures].
-func (s documentSignatures) Verify(ctx context.Context, pdf []byte) ([]sign.Report, error) {
-	return s.keys.verify(ctx, pdf)
 }

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"context"
 	"math/big"
 	"testing"
@@ -14,6 +15,10 @@ func FuzzPDF(f *testing.F) {
 		f.Add(pdf)
 	}
 	f.Add(b.sign(f, samplePDF(f), PDFOptions{Identity: b.person}))
+	f.Add(b.extend(f, b.sign(f, samplePDF(f), PDFOptions{Identity: b.person, Timestamper: b.tsa})))
+	if stamped, err := StampPDF(context.Background(), b.sign(f, samplePDF(f), PDFOptions{Identity: b.person}), b.tsa); err == nil {
+		f.Add(stamped)
+	}
 	f.Add([]byte("%PDF-1.4\n1 0 obj\n<</Pages 1 0 R/Kids[1 0 R]>>\nendobj\nxref\n0 2\n0000000000 65535 f \n0000000009 00000 n \ntrailer\n<</Size 2/Root 1 0 R>>\nstartxref\n55\n%%EOF"))
 	opt := b.verifyOptions()
 	f.Fuzz(func(t *testing.T, pdf []byte) {
@@ -21,6 +26,11 @@ func FuzzPDF(f *testing.F) {
 		for _, r := range reports {
 			if r.State == 0 || r.Verdict.Key == "" || err != nil {
 				t.Errorf("report without outcome: %+v", r)
+			}
+		}
+		if lt, err := ExtendPDF(pdf, b.extendOptions()); err == nil {
+			if _, err := VerifyPDF(lt, opt); err != nil {
+				t.Errorf("our own evidence cannot be read: %v", err)
 			}
 		}
 		signed, err := SignPDF(context.Background(), pdf, PDFOptions{Identity: b.person, Time: b.now})
@@ -47,6 +57,29 @@ func FuzzCMS(f *testing.F) {
 		}
 		if r := VerifyDetached([]byte("x"), der, opt); r.State == 0 {
 			t.Errorf("no outcome")
+		}
+	})
+}
+
+func FuzzBER(f *testing.F) {
+	b := newBench(f, pki.P256)
+	p7s, err := SignDetached(context.Background(), []byte("x"), DetachedOptions{Identity: b.person})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(p7s)
+	f.Add([]byte{0x30, 0x80, 0x24, 0x80, 4, 1, 1, 4, 2, 2, 3, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, ber []byte) {
+		der, used, err := toDER(ber)
+		if err != nil {
+			return
+		}
+		if used > len(ber) {
+			t.Errorf("used %d of %d bytes", used, len(ber))
+		}
+		again, n, err := toDER(der)
+		if err != nil || n != len(der) || !bytes.Equal(again, der) {
+			t.Errorf("the result changes when it is converted again: % x, % x, %v", der, again, err)
 		}
 	})
 }
