@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -69,16 +70,38 @@ func (n *Node) startDocuments(ctx context.Context) error {
 			Name:   map[string]string{"vi": vi, "en": en}, Public: true,
 		}, h)
 	}
-	n.every("documents.send", n.sendPause(), func(ctx context.Context) error {
-		_, err := desk.SendDue(ctx)
-		return err
-	})
+	n.tendDocuments(desk, files)
 	pages := &documentspage.Pages{Desk: desk, Renderer: n.renderer, Messages: n.messages, Actor: n.actor, Print: n.printRegister, Now: n.now, Log: n.log}
 	return errors.Join(
 		pages.Mount(n.mux),
 		offer("inbox", "Tiếp nhận văn bản điện tử từ trục", "Official documents from the axis", inbox),
 		offer("payloads", "Nội dung văn bản đang gửi lên trục", "Contents of documents on their way to the axis", payloads),
 	)
+}
+
+// tendDocuments does what nobody has to ask for: documents leave at their time, files that no document refers to go after
+// a day, and certificates that end are announced.
+func (n *Node) tendDocuments(desk *documents.Desk, files *blobs.Store) {
+	n.every("documents.send", n.sendPause(), func(ctx context.Context) error {
+		_, err := desk.SendDue(ctx)
+		return err
+	})
+	n.every("documents.sweep", 24*time.Hour, func(ctx context.Context) error {
+		_, err := files.Sweep(ctx, n.now().Add(-24*time.Hour), func(sha string) (bool, error) { return desk.Keeps(ctx, sha) })
+		return err
+	})
+	n.every("documents.expiring", 24*time.Hour, func(ctx context.Context) error {
+		for _, o := range desk.Offices {
+			ending, err := desk.Expiring(ctx, o.Code)
+			if err != nil {
+				return err
+			}
+			for _, a := range ending { // whose it is stands on the desk's page, not in the log
+				n.log.WarnContext(ctx, "certificate of the document desk ends soon", slog.String("office", o.Code), slog.Int("days", a.Days))
+			}
+		}
+		return nil
+	})
 }
 
 // sendPause is how often documents are looked for that are to leave by themselves.

@@ -121,6 +121,12 @@ func outgoingDeeds() map[string]deed {
 		"send": {do: simple(func(p *Pages, ctx context.Context, by documents.Actor, id string, _ actInput) error {
 			return p.Desk.SendNow(ctx, by, id)
 		})},
+		"again": {fields: []string{"receivers"}, do: simple(func(p *Pages, ctx context.Context, by documents.Actor, id string, in actInput) error {
+			return p.Desk.SendAgain(ctx, by, id, in.form["receivers"])
+		})},
+		"takeback": {fields: []string{"reason"}, do: simple(func(p *Pages, ctx context.Context, by documents.Actor, id string, in actInput) error {
+			return p.Desk.TakeBack(ctx, by, id, in.get("reason"))
+		})},
 		"schedule": {fields: []string{"at"}, do: simple(func(p *Pages, ctx context.Context, by documents.Actor, id string, in actInput) error {
 			at, ok := in.when("at")
 			if !ok {

@@ -65,7 +65,7 @@ func (p *Pages) fillField(r *http.Request, page *actPage, s subject, name string
 	case "at", "due":
 		page.Inputs = append(page.Inputs, ui.Input{Name: name, Label: label, Hint: hint, Value: value, Type: "datetime-local", Optional: true, Error: problem})
 	default: // texts
-		optional := name == "note" || name == "result" || name == "instruction" || name == "reason" && (page.Act == "discard" || page.Act == "cancel" || page.Act == "agree")
+		optional := name == "note" || name == "result" || name == "instruction" || name == "reason" && (page.Act == "discard" || page.Act == "cancel" || page.Act == "takeback" || page.Act == "agree")
 		page.Texts = append(page.Texts, ui.Textarea{Name: name, Label: label, Hint: hint, Value: value, Rows: 4, Optional: optional, Error: problem})
 	}
 	return nil

@@ -33,9 +33,15 @@ func outgoingOffers(by documents.Actor, o *documents.Outgoing) []offer {
 		if mine {
 			return []offer{{name: "approve", main: true}, {name: "return"}, edit}
 		}
+		if o.Drafter == by.Account {
+			return []offer{{name: "takeback"}}
+		}
 	case documents.Approved:
 		if signer {
 			return []offer{{name: "sign", main: true}, {name: "return"}, edit}
+		}
+		if o.Drafter == by.Account {
+			return []offer{{name: "takeback"}}
 		}
 	case documents.Numbered:
 		if signer {
@@ -55,6 +61,9 @@ func outgoingOffers(by documents.Actor, o *documents.Outgoing) []offer {
 		}
 		return append(list, amendOffers()...)
 	case documents.Sent:
+		if clerk && o.Rejected() {
+			return []offer{{name: "again", main: true}}
+		}
 		list := amendOffers()
 		if clerk || by.Has(documents.RoleHead) {
 			list = append([]offer{{name: "recall"}}, list...)
