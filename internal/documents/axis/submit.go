@@ -72,6 +72,9 @@ func (h *Hub) repeated(ctx context.Context, m Message) (Accepted, error) {
 			return Accepted{}, refuse(CodeDocument, "axis.repeated", "docId", m.ID)
 		}
 	}
+	if err := h.Store.InTx(ctx, func(tx Tx) error { return h.record(ctx, tx, messageEntry(EvRepeated, h.now(), m, "")) }); err != nil {
+		return Accepted{}, err
+	}
 	receipts, err := h.ReceiptsAbout(ctx, m.ID)
 	if err != nil {
 		return Accepted{}, err

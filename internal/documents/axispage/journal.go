@@ -131,6 +131,8 @@ func journalTable(pg ui.Page, list []axis.Entry) ui.Table {
 type messagePage struct {
 	ui.Page
 	Summary  ui.SummaryList
+	Copies   ui.Table
+	Push     []pushForm
 	Journal  ui.Table
 	Receipts ui.Table
 }
@@ -162,6 +164,9 @@ func (p *Pages) message(w http.ResponseWriter, r *http.Request) error {
 	row("axispage.sent_at", i18n.DateTime(m.Sent))
 	row("axispage.to_receivers", strconv.Itoa(m.Receivers))
 	row("axispage.digest", m.Payload.SHA256)
+	if err := p.copies(r, &pg, m); err != nil {
+		return err
+	}
 	pg.Journal = journalTable(pg.Page, list)
 	pg.Receipts = ui.Table{
 		Caption: pg.T("axispage.receipts"), Dense: true,

@@ -50,6 +50,7 @@ func (p *Pages) Mount(m *web.Mux) (err error) {
 		"GET " + journalPath:                              p.journal,
 		"GET " + messagesPath + "{id}":                    p.message,
 		"GET " + messagesPath + "{id}/receipts/{receipt}": p.receipt,
+		"POST " + messagesPath + "{id}/copies/{copy}":     p.copyPush,
 		"GET " + systemsPath:                              p.systems,
 		"POST " + systemsPath:                             p.systemCreate,
 		"GET " + systemsPath + "/{id}":                    p.system,

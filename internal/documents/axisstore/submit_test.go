@@ -170,7 +170,7 @@ func TestSameBytesAgain(t *testing.T) {
 				t.Fatalf("DocIDs differ: %q", ids)
 			}
 		}
-		if got := c.counts(t); got != "1 2 8" { // 5 agencies in the journal, then accepted and two copies
+		if got := c.counts(t); got != "1 2 24" { // in the journal 5 agencies, one accepted, two copies, and 16 repetitions
 			t.Errorf("messages, copies, entries: %s", got)
 		}
 		if len(c.list(t, ministry)) != 1 || len(c.sent(t, province, "")) != 2 {
