@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"truc/edxml"
@@ -42,13 +43,17 @@ func (n *Node) startAxis(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	secrecy, err := secrecyRule(n.cfg.Axis.SecrecyFile)
+	if err != nil {
+		return err
+	}
 	courier := &documentsapi.Courier{Subsystem: "axis", Blobs: files, Post: parcels{n}, Exchange: parcels{n}}
 	api := &documentsapi.Axis{Courier: courier, Receipts: receipts, Messages: n.messages}
 	c := n.cfg.Axis
 	hub := &axis.Hub{
 		Store: &axisstore.Store{DB: n.db}, Blobs: files, Carrier: api,
 		Issuer: &documentsapi.Issuer{Receipts: receipts, Courier: courier}, Audit: axisAudit{n}, SealKey: seal,
-		Edxml: edxml.ReadOptions{Limits: edxml.Limits{Message: c.MaxMessageMiB << 20}, Strict: c.Strict}, Secrecy: axis.DefaultSecrecy(),
+		Edxml: edxml.ReadOptions{Limits: edxml.Limits{Message: c.MaxMessageMiB << 20}, Strict: c.Strict}, Secrecy: secrecy,
 		Lease: time.Duration(c.LeaseMinutes) * time.Minute, Retention: time.Duration(c.RetentionDays) * 24 * time.Hour, Now: n.now, Log: n.log,
 	}
 	api.Hub = hub
@@ -68,6 +73,22 @@ func (n *Node) startAxis(ctx context.Context) error {
 	n.axisJobs(hub, receipts, files)
 	n.measureAxis(hub, receipts) //nolint:contextcheck // what it registers runs whenever the figures are read
 	return nil
+}
+
+// secrecyRule reads the rule on state secrets, the program's own when no file is named.
+func secrecyRule(path string) (axis.SecrecyRule, error) {
+	if path == "" {
+		return axis.DefaultSecrecy(), nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return axis.SecrecyRule{}, fmt.Errorf("axis.secrecy_file: %w", err)
+	}
+	r, err := axis.ParseSecrecy(b)
+	if err != nil {
+		return r, fmt.Errorf("axis.secrecy_file: %w", err)
+	}
+	return r, nil
 }
 
 // offerAxis publishes what desks call.

@@ -76,6 +76,10 @@ type AxisConfig struct {
 	MaxMessageMiB int64 `toml:"max_message_mib"`
 	// Strict refuses attachments that are not what their name says; default only notes it, since real clients send such.
 	Strict bool `toml:"strict"`
+	// SecrecyFile is a JSON file that says by which words, and where in a message, a state secret is known; a document that
+	// shows one is refused. Default is the list of the program, internal/documents/axis/secrecy.json, which no legal text at
+	// hand confirms: have it checked, and put the checked one here.
+	SecrecyFile string `toml:"secrecy_file"`
 	// Systems of the VXP protocol that are registered at the start, each once; others on the page /axis/systems.
 	Systems []AxisSystemConfig `toml:"systems"`
 	// Agencies that are registered at the start, each once; others on the page /axis/agencies.
