@@ -467,7 +467,7 @@ func (a *API) updateStatus(w http.ResponseWriter, r *http.Request, q *request) {
 	}
 	description := ""
 	if st == axis.Failed { // with any other it is left from an earlier call
-		description = i18n.NFC(q.params.get("description"))
+		description = words(q.params.get("description"))
 	}
 	a.triple(w, r, q, a.Hub.Report(r.Context(), q.party(), q.params.get("docId"), st, description))
 }

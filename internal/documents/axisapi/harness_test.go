@@ -82,6 +82,7 @@ func newCenter(t testing.TB, db *storage.DB) *center {
 	log := slog.New(slog.DiscardHandler)
 	c.hub = &axis.Hub{Store: &axisstore.Store{DB: db}, Blobs: files, Audit: acts{}, SealKey: make([]byte, 32), Now: c.clock.now, Log: log, Secrecy: axis.DefaultSecrecy()}
 	c.api = &API{Hub: c.hub, Blobs: files, Texts: texts, Plain: true, Now: c.clock.now, Log: log}
+	c.api.Limits = Limits{PerSecond: 1 << 30, AtOnce: 1 << 29} // the clock stands, so nothing would be given back
 	for id, codes := range map[string][]string{"vidu.01": {"H99", "H99.07"}, "bovidu.01": {"G98", "G97"}} {
 		secret, err := c.hub.AddSystem(t.Context(), "test", axis.SystemForm{ID: id, Name: id, MayRegister: true})
 		if err != nil {

@@ -97,16 +97,19 @@ func asciiJSON(v any) ([]byte, error) {
 	return asciiOnly(b), nil
 }
 
-// asciiOnly escapes what is not ASCII in a JSON text; outside of its strings there is nothing else.
+// del is the control character at the end of ASCII, which JSON does not escape either.
+const del = 0x7f
+
+// asciiOnly escapes what is not printable ASCII in a JSON text; outside of its strings there is nothing else.
 func asciiOnly(b []byte) []byte {
-	if !bytes.ContainsFunc(b, func(r rune) bool { return r >= utf8.RuneSelf }) {
+	if !bytes.ContainsFunc(b, func(r rune) bool { return r >= del }) {
 		return b
 	}
 	out := make([]byte, 0, len(b)+len(b)/2)
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
 		switch {
-		case r < utf8.RuneSelf:
+		case r < del:
 			out = append(out, b[0])
 		case r > 0xffff:
 			hi, lo := utf16.EncodeRune(r)

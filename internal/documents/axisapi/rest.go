@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"truc/internal/blobs"
 	"truc/internal/documents/axis"
@@ -332,7 +334,7 @@ func (a *API) v1Received(w http.ResponseWriter, r *http.Request, q *request) err
 	}
 	size, skip := page(get.Get("pageSize"), get.Get("pageIndex"))
 	copies, err := a.Hub.Received(r.Context(), q.party(), axis.ReceivedQuery{
-		Kind: kind, To: get.Get("to"), Since: day(get.Get("fromDate"), false), Until: day(get.Get("toDate"), true), Limit: size, Skip: skip,
+		Kind: kind, To: identifier(get.Get("to")), Since: day(get.Get("fromDate"), false), Until: day(get.Get("toDate"), true), Limit: size, Skip: skip,
 	})
 	if err != nil {
 		return err
@@ -354,7 +356,7 @@ func (a *API) v1Sent(w http.ResponseWriter, r *http.Request, q *request) error {
 		return err
 	}
 	size, skip := page(get.Get("pageSize"), get.Get("pageIndex"))
-	sent, err := a.Hub.Sent(r.Context(), q.party(), axis.SentQuery{Kind: kind, DocID: get.Get("docId"), Limit: size, Skip: skip})
+	sent, err := a.Hub.Sent(r.Context(), q.party(), axis.SentQuery{Kind: kind, DocID: identifier(get.Get("docId")), Limit: size, Skip: skip})
 	if err != nil {
 		return err
 	}
@@ -368,7 +370,7 @@ func (a *API) v1Sent(w http.ResponseWriter, r *http.Request, q *request) error {
 // v1Get gives the document. Range is answered (RFC 9110 §14), so a download that broke off goes on where it stopped; the ETag is the
 // digest of the whole.
 func (a *API) v1Get(w http.ResponseWriter, r *http.Request, q *request) error {
-	f, c, err := a.Hub.Open(r.Context(), q.party(), r.URL.Query().Get("docId"))
+	f, c, err := a.Hub.Open(r.Context(), q.party(), identifier(r.URL.Query().Get("docId")))
 	if err != nil {
 		return err
 	}
@@ -379,6 +381,24 @@ func (a *API) v1Get(w http.ResponseWriter, r *http.Request, q *request) error {
 	h.Set("Cache-Control", "private, no-store")
 	http.ServeContent(w, r, "", c.Sent, f)
 	return f.Close()
+}
+
+// identifier trims an id or a code. What no database could hold is no id of anything.
+func identifier(s string) string {
+	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+		return "-"
+	}
+	return strings.TrimSpace(s)
+}
+
+// words drops control characters from what a program says in words, but for the ends of lines.
+func words(s string) string {
+	return strings.TrimSpace(i18n.NFC(strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) && c != '\n' && c != '\t' {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(s, ""))))
 }
 
 type restStatus struct {
@@ -401,7 +421,7 @@ func (a *API) v1Update(w http.ResponseWriter, r *http.Request, q *request) error
 	if err != nil {
 		return err
 	}
-	if err := a.Hub.Report(r.Context(), q.party(), in.DocID, st, i18n.NFC(in.Description)); err != nil {
+	if err := a.Hub.Report(r.Context(), q.party(), identifier(in.DocID), st, words(in.Description)); err != nil {
 		return err
 	}
 	return a.writeV1(w, restDone{Success: true})

@@ -23,7 +23,7 @@ type restReceipt struct {
 
 // v1Receipts gives the receipts of a message that the system sent, or of its own copy of another's.
 func (a *API) v1Receipts(w http.ResponseWriter, r *http.Request, q *request) error {
-	all, err := a.Hub.Receipts(r.Context(), q.party(), r.PathValue("id"))
+	all, err := a.Hub.Receipts(r.Context(), q.party(), identifier(r.PathValue("id")))
 	if err != nil {
 		return err
 	}
