@@ -67,6 +67,9 @@ func (n *Node) startAxis(ctx context.Context) error {
 		Hub: hub, Blobs: files, Texts: n.messages, Prefix: c.Prefix, MaxMessage: c.MaxMessageMiB << 20, Now: n.now, Log: n.log,
 		Plain: n.cfg.Env != pki.Production || c.BehindTLS,
 	}
+	if err := n.openAxis(hub); err != nil {
+		return err
+	}
 	if err := n.seedAxis(ctx, hub); err != nil {
 		return err
 	}

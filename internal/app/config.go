@@ -369,8 +369,8 @@ func (c *Config) checkProduction() []error {
 	if u, err := url.Parse(c.Portal.Payment.URL); c.Portal.Enabled && (err != nil || u.Scheme != "https" || u.Hostname() == "localhost" || strings.HasPrefix(u.Hostname(), "127.")) {
 		faults = append(faults, errors.New("portal.payment.url: the payment simulator, or a provider without https, takes no money in production"))
 	}
-	if c.Axis.Enabled && c.Web.TLSCert == "" && !c.Axis.BehindTLS {
-		faults = append(faults, errors.New("axis.behind_tls: VXP clients sign with a shared secret and must come by TLS: give web.tls_cert and web.tls_key, or say that a proxy does it"))
+	if c.Axis.Enabled && c.Web.TLSCert == "" && c.Axis.TLSCert == "" && !c.Axis.BehindTLS {
+		faults = append(faults, errors.New("axis.behind_tls: VXP clients sign with a shared secret and must come by TLS: give axis.tls_listen with its certificate, or web.tls_cert and web.tls_key, or say that a proxy does it"))
 	}
 	if !strings.HasPrefix(c.Web.URL, "https://") {
 		faults = append(faults, errors.New("web.url: people must reach a node in production by https"))

@@ -67,6 +67,12 @@ type AxisConfig struct {
 	// BehindTLS says that a proxy in front of this node speaks TLS with the clients. Without it, and without a certificate of
 	// the node's own, production refuses VXP requests.
 	BehindTLS bool `toml:"behind_tls"`
+	// TLSListen is host:port, such as ":8444", of a listener for VXP clients alone; default none, and they use that of
+	// people. It speaks HTTP/1.1 only and mends header bytes that would be answered with a bare 400 otherwise, so prefer it
+	// where this node speaks TLS by itself. TLSCert and TLSKey are its PEM files.
+	TLSListen string `toml:"tls_listen"`
+	TLSCert   string `toml:"tls_cert"`
+	TLSKey    string `toml:"tls_key"`
 	// LeaseMinutes is how long a copy may be in processing; default 15.
 	LeaseMinutes int `toml:"lease_minutes"`
 	// RetentionDays is how long contents are kept once every receiver has them; default 1825. The law names no period
@@ -149,6 +155,9 @@ func (c *Config) checkDocuments() []error {
 	}
 	if a.Prefix != "" && (!strings.HasPrefix(a.Prefix, "/") || strings.HasSuffix(a.Prefix, "/") || len(a.Prefix) < 2) {
 		bad("axis.prefix: %q is no path such as \"/vxp\"", a.Prefix)
+	}
+	if (a.TLSListen == "") != (a.TLSCert == "") || (a.TLSCert == "") != (a.TLSKey == "") || a.TLSListen != "" && !strings.Contains(a.TLSListen, ":") {
+		bad("axis.tls_listen, axis.tls_cert and axis.tls_key: give all, with host:port, or none")
 	}
 	if a.LeaseMinutes < 0 || a.RetentionDays < 0 || a.MaxMessageMiB < 0 || a.MaxMessageMiB > 1024 {
 		bad("axis: lease_minutes, retention_days and max_message_mib (at most 1024) are not negative")

@@ -61,6 +61,9 @@ func (n *Node) navigation(_ *http.Request, p reqctx.Principal) []ui.NavItem {
 	if p.Kind == reqctx.Officer && p.Has("admin") {
 		add("app.nav.exchange", "/exchange/admin")
 		add("app.nav.directory", "/directory/admin")
+		if n.cfg.Axis.Enabled {
+			add("axispage.section", "/axis")
+		}
 		if len(n.cfg.Registers) > 0 {
 			add("app.nav.registers", "/registers")
 		}

@@ -101,7 +101,7 @@ func newCenter(t testing.TB, db *storage.DB) *center {
 
 func (c *center) serve() {
 	c.srv = httptest.NewUnstartedServer(nil)
-	c.srv.Config = c.api.Server(c.api.Log)
+	c.srv.Config = c.api.Server(c.api.Log, false)
 	c.srv.Listener = Tolerant(c.srv.Listener)
 	c.srv.Start()
 	c.t.Cleanup(c.srv.Close)

@@ -3,9 +3,12 @@ package axisapi
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
@@ -548,5 +551,35 @@ func TestAddresses(t *testing.T) {
 		if got := from("10.0.0.1", "203.0.113.7"); got != "15" {
 			t.Errorf("without TLS: %s", got)
 		}
+	})
+}
+
+// TestOverTLS: on the axis' own listener with TLS, where nothing else is taken, the client works as elsewhere.
+func TestOverTLS(t *testing.T) {
+	each(t, func(t *testing.T, c *center) {
+		c.api.Plain = false
+		failed(t, "15")(c.client("bovidu.01").Received("edoc"))
+		made := httptest.NewUnstartedServer(nil)
+		made.StartTLS() // for its certificate
+		defer made.Close()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := c.api.Server(c.api.Log, true)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = srv.Serve(Tolerant(tls.NewListener(l, ServerTLS(made.TLS.Certificates[0]))))
+		}()
+		defer func() { _ = srv.Close(); <-done }()
+		x := c.clientAt("https://"+l.Addr().String(), "bovidu.01")
+		x.TLS = made.Client().Transport.(*http.Transport).TLSClientConfig
+		ok(t)(x.Received("edoc"))
+		so := c.clientAt("https://"+l.Addr().String(), "vidu.01")
+		so.TLS = x.TLS
+		ok(t)(so.Send("H99.07", "edoc", "", c.bytes(letter("08", []string{"G98"}))))
+		x.Set("description", "đã nhận")
+		failed(t, "15")(x.Received("edoc"))
 	})
 }

@@ -339,7 +339,7 @@ func checkAny(h http.Header, secrets []string) (p parameters, err error) {
 
 // mayCome checks how and from where a request came.
 func (a *API) mayCome(r *http.Request, s axis.System) error {
-	if r.TLS == nil && !a.Plain {
+	if !byTLS(r) && !a.Plain {
 		return errPlain
 	}
 	if len(s.Addresses) == 0 {
