@@ -81,6 +81,11 @@ func TestOfficersSignIn(t *testing.T) {
 			{name: "admin-exchange-faults", path: "/exchange/admin/faults"},
 			{name: "admin-exchange-acts", path: "/exchange/admin/acts", shows: "directory."},
 			{name: "admin-exchange-operators", path: "/exchange/admin/operators"},
+			{name: "admin-axis", path: "/axis"},
+			{name: "admin-axis-late", path: "/axis/late"},
+			{name: "admin-axis-journal", path: "/axis/journal"},
+			{name: "admin-axis-agencies", path: "/axis/agencies"},
+			{name: "admin-axis-systems", path: "/axis/systems"},
 		})
 	})
 	t.Run("administrator of a ministry that publishes its own system", func(t *testing.T) {
