@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
+	"truc/internal/errs"
 	"truc/internal/exchange/delivery"
 	"truc/internal/orgcode"
 	"truc/internal/outbox"
@@ -80,4 +82,34 @@ func hearOutcome(portal *services.Portal, store servicesstore.Portal) delivery.O
 		}
 		return portal.Outcome(ctx, store.Within(raw), out)
 	}
+}
+
+// takeOver posts what a release before queued under a topic of its own. What cannot be read or has nothing to belong to any
+// more is put aside, where the queue page and truc queue show it.
+func takeOver[T any](post func(ctx context.Context, m outbox.Message, payload T) error) outbox.Handler {
+	return func(ctx context.Context, m outbox.Message) error {
+		var payload T
+		if err := json.Unmarshal(m.Payload, &payload); err != nil {
+			return outbox.Permanent(err)
+		}
+		err := post(ctx, m, payload)
+		if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Conflict) || errs.Is(err, errs.Invalid) {
+			return outbox.Permanent(err)
+		}
+		return err
+	}
+}
+
+// takeOverPortal and takeOverDesk answer for the topics of the release before.
+func (n *Node) takeOverPortal(portal *services.Portal) {
+	n.relay.Handlers[services.OldTopicSubmit] = takeOver(func(ctx context.Context, _ outbox.Message, id string) error { return portal.PostFilingAgain(ctx, id) })
+	n.relay.Handlers[services.OldTopicMessage] = takeOver(func(ctx context.Context, _ outbox.Message, m services.Message) error {
+		return portal.PostMessageAgain(ctx, m)
+	})
+}
+
+func (n *Node) takeOverDesk(desk *services.Desk) {
+	n.relay.Handlers[services.OldTopicNotice] = takeOver(func(ctx context.Context, m outbox.Message, notice services.Notice) error {
+		return desk.PostNoticeAgain(ctx, m.ID, m.Key, notice)
+	})
 }

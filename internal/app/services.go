@@ -101,6 +101,7 @@ func (n *Node) startDesk(ctx context.Context, store *servicesstore.Store) error 
 		Registers: n.cfg.Desk.Registers, Portal: n.cfg.Desk.PortalService, PublicURL: n.cfg.Desk.PortalURL, Place: n.cfg.Desk.Place,
 		OfficerTitle: func(account string) string { return n.officer(account).Title }, //nolint:contextcheck // looked up while serving, after this context
 	}
+	n.takeOverDesk(desk)
 	n.relay.Handlers[services.TopicConfirmation] = func(ctx context.Context, m outbox.Message) error {
 		var id string
 		if err := json.Unmarshal(m.Payload, &id); err != nil {
@@ -168,6 +169,7 @@ func (n *Node) startPortal(store *servicesstore.Store) error {
 		Calendar: func() *calendar.Calendar { return n.calendar }, Now: n.now, Log: n.log, Agencies: n.onestopAgencies,
 		Registers: n.cfg.Portal.Registers, PublicURL: n.cfg.Web.URL,
 	}
+	n.takeOverPortal(portal)
 	for _, u := range n.cfg.Portal.Usage {
 		portal.Usage = append(portal.Usage, services.UsageSource{Register: u.Register, Name: u.Name, Service: u.Service})
 	}

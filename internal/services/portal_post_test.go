@@ -3,6 +3,7 @@ package services_test
 import (
 	"testing"
 
+	"truc/internal/errs"
 	"truc/internal/services"
 )
 
@@ -45,6 +46,47 @@ func TestOutcomeOfAFiling(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPostAgain: what the release before queued is posted as it is today; what was posted already is not posted twice, and
+// what has arrived not again.
+func TestPostAgain(t *testing.T) {
+	portalOn(t, func(t *testing.T, e *portalEnv) {
+		f := e.file(t)
+		count := func() (n int) {
+			if err := e.db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM outbox_message`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		posted := count()
+		if err := e.PostFilingAgain(t.Context(), f.ID); err != nil || count() != posted {
+			t.Errorf("a filing that was posted: %v, %d messages after %d", err, count(), posted)
+		}
+		if _, err := e.db.ExecContext(t.Context(), `DELETE FROM outbox_message`); err != nil { // the release before had none of these
+			t.Fatal(err)
+		}
+		if err := e.PostFilingAgain(t.Context(), f.ID); err != nil || count() != posted {
+			t.Errorf("a filing of the release before: %v, %d messages, want %d", err, count(), posted)
+		}
+		e.deliver(t)
+		if got, err := e.Store.Filing(t.Context(), f.ID); err != nil || got.Sync != services.SyncDelivered {
+			t.Errorf("filing = %s, %v; want it delivered", got.Sync, err)
+		}
+		before := count()
+		if err := e.PostFilingAgain(t.Context(), f.ID); err != nil || count() != before {
+			t.Errorf("a filing that arrived: %v, %d messages after %d", err, count(), before)
+		}
+		m := services.Message{ID: "rating:1", FilingID: f.ID, Kind: "rating"}
+		for range 2 {
+			if err := e.PostMessageAgain(t.Context(), m); err != nil || count() != before+1 {
+				t.Errorf("a message: %v, %d messages after %d", err, count(), before)
+			}
+		}
+		if err := e.PostFilingAgain(t.Context(), "nothing"); !errs.Is(err, errs.NotFound) {
+			t.Errorf("a filing that is not there = %v; want NotFound", err)
+		}
+	})
 }
 
 // TestFilingAndPostCommitTogether: a filing whose message cannot be queued is not filed.
