@@ -21,7 +21,8 @@ func TestServicesSet(t *testing.T) {
 	get := func() (p struct {
 		Name             map[string]string
 		Personal, Public bool
-		Bodies           string
+		Bodies, Verify   string
+		AsyncOnly        bool `json:"async_only"`
 		Backend          struct {
 			URL            string
 			TimeoutSeconds int    `json:"timeout_seconds"`
@@ -42,10 +43,10 @@ func TestServicesSet(t *testing.T) {
 		t.Fatalf("published: %+v", p)
 	}
 	center.must("services", "set", "office/stations", "-timeout", "7")
-	center.must("services", "set", "-name", "Trạm đo mưa", "office/stations", "-bodies", "full")
+	center.must("services", "set", "-name", "Trạm đo mưa", "office/stations", "-bodies", "full", "-verify", "before_forward", "-async-only")
 	center.must("services", "set", "office/stations", "-public", "-personal=false", "-backend", "http://127.0.0.1:9/v2")
 	p := get()
-	if p.Name["vi"] != "Trạm đo mưa" || p.Personal || !p.Public || p.Bodies != "full" || p.Backend.URL != "http://127.0.0.1:9/v2" || p.Backend.TimeoutSeconds != 7 || !p.Backend.PlainHTTP || len(p.Endpoints) != 1 {
+	if p.Name["vi"] != "Trạm đo mưa" || p.Personal || !p.Public || p.Bodies != "full" || p.Verify != "before_forward" || !p.AsyncOnly || p.Backend.URL != "http://127.0.0.1:9/v2" || p.Backend.TimeoutSeconds != 7 || !p.Backend.PlainHTTP || len(p.Endpoints) != 1 {
 		t.Errorf("after three changes: %+v", p)
 	}
 	for _, args := range [][]string{
@@ -53,6 +54,7 @@ func TestServicesSet(t *testing.T) {
 		{"services", "set", "office/stations", "-plain-http=false"},
 		{"services", "set", "office/none", "-timeout", "3"},
 		{"services", "set"},
+		{"services", "set", "office/stations", "-verify", "never"},
 		{"services", "set", "office/stations", "-ca-pem", "nothing.pem"},
 	} {
 		if out, err := center.truc(args...); err == nil {

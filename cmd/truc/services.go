@@ -22,7 +22,7 @@ const servicesUsage = `truc services: services of the agency's own systems, publ
   truc services enable CODE
   truc services test CODE                    try to reach the back end, step by step
   truc services rights CODE [-add|-remove SUBSYSTEM] [-method M -path P] [-activities A,B] [-basis TEXT]
-  truc services set CODE [-name TEXT] [-backend URL] [-ca-pem FILE] [-timeout SECONDS] [-bodies full|digest|off] [-public] [-personal]
+  truc services set CODE [-name TEXT] [-backend URL] [-ca-pem FILE] [-timeout SECONDS] [-bodies full|digest|off] [-verify stream|before_forward] [-async-only] [-public] [-personal]
   truc services delete CODE                  end the service with its rights
 
 Instead of FILE an address (https://…) may be given: the node fetches it.

@@ -79,10 +79,12 @@ func servicesSet(ctx context.Context, s streams, fs *flag.FlagSet, node *nodecli
 	caPEM := fs.String("ca-pem", "", "PEM file of the authorities that sign the back end's certificate")
 	serverName := fs.String("server-name", "", "name in the back end's certificate")
 	seconds := fs.Int("timeout", 0, "seconds to wait for the back end")
+	verify := fs.String("verify", "", "when the back end sees a large request: stream, or before_forward")
 	bodies := fs.String("bodies", "", "what the log keeps of bodies: full, digest or off")
 	flags := map[string]*bool{}
 	for flagName, about := range map[string]string{
 		"plain-http": "allow http, inside the own network", "public": "show the service in the catalogue open to all", "personal": "a call must state its purpose",
+		"async-only": "the service takes messages alone",
 	} {
 		flags[flagName] = fs.Bool(flagName, false, about)
 	}
@@ -97,6 +99,8 @@ func servicesSet(ctx context.Context, s streams, fs *flag.FlagSet, node *nodecli
 		Personal bool              `json:"personal"`
 		Public   bool              `json:"public"`
 		Bodies   string            `json:"bodies"`
+		Verify   string            `json:"verify"`
+		Async    bool              `json:"async_only"`
 		Backend  map[string]any    `json:"backend"`
 	}
 	at := publicationsPath + "/" + w[0]
@@ -118,6 +122,10 @@ func servicesSet(ctx context.Context, s streams, fs *flag.FlagSet, node *nodecli
 			p.Backend["timeout_seconds"] = *seconds
 		case "bodies":
 			p.Bodies = *bodies
+		case "verify":
+			p.Verify = *verify
+		case "async-only":
+			p.Async = *flags["async-only"]
 		case "plain-http":
 			p.Backend["plain_http"] = *flags["plain-http"]
 		case "public":

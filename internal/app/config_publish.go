@@ -19,6 +19,11 @@ type PublishConfig struct {
 	Public   bool `toml:"public"`
 	// Bodies says what the log keeps of bodies: "full", "digest" (default) or "off".
 	Bodies string `toml:"bodies"`
+	// Verify says when the system sees a request larger than 256 KiB: "stream" (default) while it arrives, so that the system
+	// must bear a request that breaks off, or "before_forward" when it was received whole and verified.
+	Verify string `toml:"verify"`
+	// AsyncOnly services take messages alone (Prefer: respond-async, or /a1/); a call that waits for its answer is refused.
+	AsyncOnly bool `toml:"async_only"`
 	// TimeoutSeconds bounds a call of the system, 1 to 300; default 30.
 	TimeoutSeconds int `toml:"timeout_seconds"`
 	// CAFile is a PEM file of the authorities that may sign the system's certificate, or of that very certificate;

@@ -93,7 +93,7 @@ func (c *ExchangeConfig) declared() ([]publication.Published, error) {
 			return nil, fmt.Errorf("exchange.publish: %w", err)
 		}
 		s := publication.Published{
-			Code: p.Code, Name: p.Name, About: p.About, Personal: p.Personal, Public: p.Public, Bodies: p.Bodies, Document: doc,
+			Code: p.Code, Name: p.Name, About: p.About, Personal: p.Personal, Public: p.Public, Bodies: p.Bodies, Verify: p.Verify, AsyncOnly: p.AsyncOnly, Document: doc,
 			Backend: publication.Backend{
 				URL: p.Backend, Timeout: time.Duration(p.TimeoutSeconds) * time.Second, ServerName: p.ServerName, ClientCert: p.ClientCertificate, PlainHTTP: p.PlainHTTP,
 			},

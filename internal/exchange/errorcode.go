@@ -83,7 +83,7 @@ func camelCase(s string) string {
 // compatCodes are ours that X-Road's clients do not know, with the nearest that they do (spec §2.6). The exact one travels
 // in Truc-Error.
 var compatCodes = map[string]string{
-	"purpose_required": "access_denied", "no_agreement": "access_denied", "agreement_expired": "access_denied",
+	"asynchronous_only": "service_type", "purpose_required": "access_denied", "no_agreement": "access_denied", "agreement_expired": "access_denied",
 	codeClock: "signature_verification.invalid_signature_value", "circuit_open": "network_error", "deadline_exceeded": "network_error", "target_too_long": "bad_request",
 }
 

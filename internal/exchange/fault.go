@@ -47,6 +47,7 @@ var faultCodes = map[string]faultCode{
 	"invalid_http_method":       {errs.Invalid, 405, "exchange.bad_request"},
 	"invalid_security_server":   {errs.Invalid, 400, "exchange.bad_request"},
 	"service_type":              {errs.Invalid, 400, "exchange.no_openapi"},
+	"asynchronous_only":         {errs.Invalid, 400, "exchange.asynchronous_only"},
 	"purpose_required":          {errs.Invalid, 400, "exchange.purpose_required"},
 	"ssl_authentication_failed": {errs.Unauthenticated, 401, "exchange.not_authenticated"},
 	"access_denied":             {errs.Denied, 403, "exchange.access_denied"},

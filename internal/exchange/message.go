@@ -146,6 +146,8 @@ type Offering struct {
 	Notice   string
 	// Timeout is how long the service may take to begin its answer; 0 leaves it to the caller.
 	Timeout time.Duration
+	// AsyncOnly services take messages of package delivery alone; a call that waits for its answer is refused (spec D34).
+	AsyncOnly bool
 	// Verify says when the service sees a large request: [VerifyStream] (default) or [VerifyBefore].
 	Verify string
 }

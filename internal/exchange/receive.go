@@ -209,6 +209,9 @@ func (x *exchangeState) authorise(req *WireRequest, t Target, client orgcode.Sub
 	if o.Disabled { // only now: whoever may not call does not learn this either (spec §2.7)
 		return nil, x.disabled(o)
 	}
+	if o.AsyncOnly && req.Header.Get(HeaderMessage) == "" {
+		return nil, x.fault(atProvider, "asynchronous_only", nil, "service", t.Service.String())
+	}
 	x.offering = o.Offering
 	return s.asynchronous(t.Service, o.handler), nil
 }

@@ -189,3 +189,45 @@ func TestMessagesAtTheEdge(t *testing.T) {
 		t.Errorf("ending a lease twice = %d; want 404", resp.StatusCode)
 	}
 }
+
+// D34: a service that takes messages alone refuses a call that waits for its answer, after everything that would refuse it
+// anyway, and takes the same request as a message.
+func TestServiceForMessagesAlone(t *testing.T) {
+	p := newPair(t)
+	const mine, theirs = "VN/GOV/H36/onestop", "VN/GOV/G01/population"
+	a := newMessenger(t, p.consumer)
+	newMessenger(t, p.provider)
+	if err := p.consumer.store.AddKey(t.Context(), exchange.APIKey{ID: "1", Hash: HashKey("s3cret"), Subsystem: mine, CreatedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	took := 0
+	if err := p.provider.Offer("population/slow", exchange.Offering{AsyncOnly: true}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		took++
+		w.WriteHeader(http.StatusCreated)
+	})); err != nil {
+		t.Fatal(err)
+	}
+	call := func() (reply, string) {
+		return a.ask(t, "POST", "/r1/"+theirs+"/slow/a", mine, "s3cret", "hello", "Truc-Message", "deliver")
+	}
+	if resp, body := call(); resp.Header.Get("X-Road-Error") != "server.serverproxy.unknown_service" { // so a native program is told
+		t.Errorf("without a rule: %d %v %s", resp.StatusCode, resp.Header, body)
+	}
+	if err := p.provider.SetRules([]exchange.Rule{{Consumer: mine, Service: "population/slow"}}); err != nil {
+		t.Fatal(err)
+	}
+	resp, body := call()
+	if resp.Header.Get("X-Road-Error") != "server.serverproxy.asynchronous_only" || resp.StatusCode != http.StatusBadRequest || took != 0 {
+		t.Errorf("a call: %d %v %s, the service was called %d times", resp.StatusCode, resp.Header, body, took)
+	}
+	resp, body = a.ask(t, "POST", "/r1/"+theirs+"/slow/a", mine, "s3cret", "hello", "X-Road-Id", "m-1", "Prefer", "respond-async")
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("a message: %d %s", resp.StatusCode, body)
+	}
+	if _, err := a.relay.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := a.ask(t, "GET", "/a1/messages/m-1", mine, "s3cret", ""); took != 1 || !strings.Contains(body, `"answered"`) {
+		t.Errorf("after the relay: called %d times, %d %s", took, resp.StatusCode, body)
+	}
+}

@@ -28,6 +28,8 @@ type publicationView struct {
 	Personal    bool              `json:"personal"`
 	Public      bool              `json:"public"`
 	Bodies      string            `json:"bodies" enum:"full,digest,off"`
+	Verify      string            `json:"verify" doc:"stream (also when empty) or before_forward: when the back end sees a large request"`
+	AsyncOnly   bool              `json:"async_only" doc:"it takes messages alone"`
 	Backend     backendView       `json:"backend"`
 	Disabled    bool              `json:"disabled"`
 	Notice      string            `json:"notice"`
@@ -74,7 +76,7 @@ type rightView struct {
 
 func viewOf(p *publication.Published) publicationView {
 	v := publicationView{
-		Code: p.Code, Kind: p.Kind, Name: p.Name, About: p.About, Personal: p.Personal, Public: p.Public, Bodies: p.Bodies, Disabled: p.Disabled, Notice: p.Notice,
+		Code: p.Code, Kind: p.Kind, Name: p.Name, About: p.About, Personal: p.Personal, Public: p.Public, Bodies: p.Bodies, Verify: p.Verify, AsyncOnly: p.AsyncOnly, Disabled: p.Disabled, Notice: p.Notice,
 		Declared: p.Declared, Source: p.Source, Version: p.Version, ChangedAt: p.ChangedAt, ChangedBy: p.ChangedBy, Description: string(p.Document),
 		Backend: backendView{
 			URL: p.Backend.URL, TimeoutSeconds: int(p.Backend.Timeout.Seconds()), ConnectSeconds: int(p.Backend.Connect.Seconds()), CA: p.Backend.CA,
@@ -117,6 +119,8 @@ type newPublication struct {
 	Personal bool              `json:"personal,omitempty"`
 	Public   bool              `json:"public,omitempty"`
 	Bodies   string            `json:"bodies,omitempty" doc:"full, digest or off; digest if empty"`
+	Verify   string            `json:"verify,omitempty" doc:"stream (default) or before_forward: when the back end sees a large request"`
+	Async    bool              `json:"async_only,omitempty" doc:"it takes messages alone"`
 	Backend  newBackend        `json:"backend"`
 	Document string            `json:"document,omitempty" doc:"OpenAPI 3.0 or 3.1, JSON or YAML; empty for plain REST"`
 	Address  string            `json:"address,omitempty" doc:"fetch the document from here instead"`
@@ -248,7 +252,7 @@ func (m *ManagePublications) declareDescriptions(api *manage.API) error {
 				draft = d.ID
 			}
 			p := publication.Published{
-				Code: in.Code, Name: i18n.Text(in.Name), About: i18n.Text(in.About), Personal: in.Personal, Public: in.Public, Bodies: in.Bodies, Backend: in.Backend.backend(),
+				Code: in.Code, Name: i18n.Text(in.Name), About: i18n.Text(in.About), Personal: in.Personal, Public: in.Public, Bodies: in.Bodies, Verify: in.Verify, AsyncOnly: in.Async, Backend: in.Backend.backend(),
 			}
 			if err := m.Publications.Publish(ctx, p, draft); err != nil {
 				return publicationView{}, err

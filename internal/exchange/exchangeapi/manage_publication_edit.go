@@ -18,6 +18,8 @@ type publicationEdit struct {
 	Personal  bool              `json:"personal,omitempty"`
 	Public    bool              `json:"public,omitempty"`
 	Bodies    string            `json:"bodies,omitempty" doc:"full, digest or off; digest if empty"`
+	Verify    *string           `json:"verify,omitempty" doc:"stream or before_forward; as it is if missing"`
+	AsyncOnly *bool             `json:"async_only,omitempty" doc:"it takes messages alone; as it is if missing"`
 	Backend   newBackend        `json:"backend"`
 	SameHost  bool              `json:"same_host,omitempty" doc:"times and TLS hold for every published service at the same host"`
 }
@@ -42,7 +44,7 @@ func (m *ManagePublications) declareEditing(api *manage.API) error {
 			Method: "PUT", Path: at, ID: "editPublication", Tag: tag, Summary: "Edit the parameters of a service", Roles: roles, Quiet: true,
 		}, func(ctx context.Context, in publicationEdit) (publicationView, error) {
 			p := publication.Parameters{
-				Name: i18n.Text(in.Name), About: i18n.Text(in.About), Personal: in.Personal, Public: in.Public, Bodies: in.Bodies, Backend: in.Backend.backend(), SameHost: in.SameHost,
+				Name: i18n.Text(in.Name), About: i18n.Text(in.About), Personal: in.Personal, Public: in.Public, Bodies: in.Bodies, Backend: in.Backend.backend(), SameHost: in.SameHost, Verify: in.Verify, AsyncOnly: in.AsyncOnly,
 			}
 			if err := m.Publications.Edit(ctx, in.code(), p); err != nil {
 				return publicationView{}, err

@@ -24,7 +24,7 @@ func TestPublications(t *testing.T) {
 		s := &Store{DB: db}
 		p := publication.Published{
 			Code: "weather/stations", Kind: publication.KindOpenAPI, Name: i18n.Text{"vi": "Trạm quan trắc", "en": "Stations"}, About: i18n.Text{"vi": "Số đọc"},
-			Personal: true, Public: true, Bodies: "full", Disabled: true, Notice: "Bảo trì", Document: []byte("openapi: 3.1.0"), Source: "https://a.example/x.yaml", Declared: true,
+			Personal: true, Public: true, Bodies: "full", Verify: "before_forward", AsyncOnly: true, Disabled: true, Notice: "Bảo trì", Document: []byte("openapi: 3.1.0"), Source: "https://a.example/x.yaml", Declared: true,
 			Backend:   publication.Backend{URL: "https://b.example/api", Timeout: 30 * time.Second, Connect: 5 * time.Second, CA: "pem", ServerName: "c.example", ClientCert: true, PlainHTTP: true},
 			Endpoints: []publication.Endpoint{{Method: "POST", Path: "/z"}, {Method: "GET", Path: "/a/*", Manual: true}},
 			Rights:    []publication.Right{{Consumer: "VN/GOV/*/onestop", Method: "GET", Path: "/a/*", Activities: []string{"a", "b"}, Basis: "Điều 1"}, {Consumer: "VN/GOV/H36/x", Method: "*", Path: "**"}},

@@ -48,8 +48,13 @@ type Published struct {
 	// Personal services demand a purpose with each call; Public ones stand in the catalogue open to all.
 	Personal, Public bool
 	// Bodies says what the message log keeps of bodies: "full", "digest" or "off".
-	Bodies  string
-	Backend Backend
+	Bodies string
+	// Verify says when the back end sees a large request: [exchange.VerifyStream] (also when empty) or
+	// [exchange.VerifyBefore].
+	Verify string
+	// AsyncOnly services take messages alone (spec D34).
+	AsyncOnly bool
+	Backend   Backend
 	// Disabled services refuse calls with Notice.
 	Disabled bool
 	Notice   string
@@ -162,6 +167,9 @@ func (p *Published) Check() error {
 	}
 	if !slices.Contains([]string{"full", "digest", "off"}, p.Bodies) {
 		f.add("bodies", "bodies")
+	}
+	if !slices.Contains([]string{"", exchange.VerifyStream, exchange.VerifyBefore}, p.Verify) {
+		f.add("verify", "verify")
 	}
 	for lang, s := range p.Name {
 		p.Name[lang] = strings.TrimSpace(s)
@@ -316,7 +324,7 @@ func (p *Published) rules() []exchange.Rule {
 
 // offering is the service as the exchange lists it.
 func (p *Published) offering(member string) (exchange.Offering, error) {
-	o := exchange.Offering{Name: p.Name, Description: p.About, Personal: p.Personal, Public: p.Public, Disabled: p.Disabled, Notice: p.Notice, Body: exchange.BodyMode(p.Bodies)}
+	o := exchange.Offering{Name: p.Name, Description: p.About, Personal: p.Personal, Public: p.Public, Disabled: p.Disabled, Notice: p.Notice, Body: exchange.BodyMode(p.Bodies), Verify: p.Verify, AsyncOnly: p.AsyncOnly}
 	for _, e := range p.Endpoints {
 		o.Endpoints = append(o.Endpoints, exchange.Endpoint{Method: e.Method, Path: e.Path})
 	}

@@ -301,6 +301,9 @@ type Parameters struct {
 	Personal, Public bool
 	Bodies           string
 	Backend          Backend
+	// Verify and AsyncOnly stay as they are when nil.
+	Verify    *string
+	AsyncOnly *bool
 	// SameHost applies times and TLS to every published service at the same host ("apply to all").
 	SameHost bool
 }
@@ -313,6 +316,12 @@ func (s *Service) Edit(ctx context.Context, code string, n Parameters) error {
 			n.Backend.URL = p.Backend.URL
 		}
 		p.Name, p.About, p.Personal, p.Public, p.Bodies, p.Backend = n.Name, n.About, n.Personal, n.Public, n.Bodies, n.Backend
+		if n.Verify != nil {
+			p.Verify = *n.Verify
+		}
+		if n.AsyncOnly != nil {
+			p.AsyncOnly = *n.AsyncOnly
+		}
 		if u, err := p.Backend.parse(); err == nil {
 			host = u.Host
 		}
