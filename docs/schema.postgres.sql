@@ -695,6 +695,8 @@ CREATE TABLE exchange_publication (
 	version bigint NOT NULL,
 	changed_at bigint NOT NULL,
 	changed_by text NOT NULL,
+	verify text NOT NULL DEFAULT ''::text,
+	async_only boolean NOT NULL DEFAULT false,
 	CONSTRAINT exchange_publication_pkey PRIMARY KEY (code)
 );
 
