@@ -116,6 +116,9 @@ func (n *Node) startIdentity(ctx context.Context) error {
 		_, err := n.identity.Sweep(ctx, 30*24*time.Hour)
 		return err
 	})
+	if !n.cfg.Portal.Enabled {
+		n.mux.Handle("GET /{$}", n.home)
+	}
 	if n.cfg.IDP.Enabled {
 		return n.startIDP()
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sort"
 	"strconv"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"truc/internal/registers/registerspage"
 	"truc/internal/registers/registersstore"
 	"truc/internal/registers/synthetic"
-	"truc/internal/web"
 )
 
 // SyntheticSeed and SyntheticDay fix the invented population, so that the registers of two nodes and the sign-in
@@ -113,8 +111,5 @@ func (n *Node) mountRegisters(svc *registers.Service) error {
 		return err
 	}
 	pages.Mount(n.mux)
-	if !n.cfg.Portal.Enabled && !n.cfg.Desk.Enabled { // those have a front door of their own
-		n.mux.Handle("GET /{$}", func(w http.ResponseWriter, r *http.Request) error { return web.SeeOther(w, r, "/registers") })
-	}
 	return nil
 }

@@ -133,9 +133,6 @@ func (n *Node) startDesk(ctx context.Context, store *servicesstore.Store) error 
 		return err
 	}
 	pages := &servicesdesk.Pages{Desk: desk, Renderer: n.renderer, Messages: n.messages, Now: n.now, Log: n.log, OfficerName: n.officerName}
-	if !n.cfg.Portal.Enabled {
-		n.mux.Handle("GET /{$}", func(w http.ResponseWriter, r *http.Request) error { return web.SeeOther(w, r, "/desk") })
-	}
 	return pages.Mount(n.mux)
 }
 

@@ -295,7 +295,7 @@ func (p *Pages) showAct(w http.ResponseWriter, r *http.Request, dir documents.Di
 	}
 	status := http.StatusOK
 	if failed != nil {
-		status = web.StatusOf(failed)
+		status = statusOf(failed)
 		page.Problems = p.actProblems(r, s, failed)
 		if len(page.Problems) == 0 {
 			page.Notices = append(page.Notices, ui.Notice{Tone: ui.Late, Alert: true, Title: page.T("docs.act.not_done"), Text: p.text(page.Lang, failed)})

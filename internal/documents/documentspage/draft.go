@@ -102,7 +102,7 @@ func (p *Pages) draftFailed(w http.ResponseWriter, r *http.Request, form url.Val
 	if len(problems) == 0 {
 		page.Notices = []ui.Notice{{Tone: ui.Late, Alert: true, Title: page.T("docs.act.not_done"), Text: p.text(page.Lang, failed)}}
 	}
-	return p.templates.Render(w, r, web.StatusOf(failed), "draft", page)
+	return p.templates.Render(w, r, statusOf(failed), "draft", page)
 }
 
 // problems are the faults of a form, each at its field, in the order of the fields' names; none when the error is another.

@@ -93,7 +93,7 @@ func (p *Pages) enterDo(w http.ResponseWriter, r *http.Request) error {
 		if len(problems) == 0 {
 			page.Notices = []ui.Notice{{Tone: ui.Late, Alert: true, Title: page.T("docs.act.not_done"), Text: p.text(page.Lang, err)}}
 		}
-		return p.templates.Render(w, r, web.StatusOf(err), "enter", page)
+		return p.templates.Render(w, r, statusOf(err), "enter", page)
 	}
 	ui.Flash(w, "docs.flash.entered")
 	return web.SeeOther(w, r, documentURL(documents.In, id, "check"))

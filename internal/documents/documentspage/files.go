@@ -72,7 +72,7 @@ func (p *Pages) attach(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Attach.Error = &ui.Problem{Field: page.Attach.Name, Text: p.text(page.Lang, err)}
 		page.Problems = ui.Problems{*page.Attach.Error}
-		return p.templates.Render(w, r, web.StatusOf(err), "outgoing", page)
+		return p.templates.Render(w, r, statusOf(err), "outgoing", page)
 	default:
 		return err
 	}

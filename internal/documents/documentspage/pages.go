@@ -211,3 +211,11 @@ func lines(s string) []string {
 	}
 	return out
 }
+
+// statusOf is the status of a form that was not taken: 422 for what is wrong in it.
+func statusOf(err error) int {
+	if errs.Is(err, errs.Invalid) {
+		return http.StatusUnprocessableEntity
+	}
+	return web.StatusOf(err)
+}
