@@ -49,7 +49,7 @@ func (n *Node) navigation(_ *http.Request, p reqctx.Principal) []ui.NavItem {
 			add("app.nav.my_data", "/my-data")
 		}
 	}
-	if n.cfg.Desk.Enabled && p.Kind == reqctx.Officer {
+	if n.cfg.Desk.Enabled && p.Kind == reqctx.Officer && (p.Has("reception") || p.Has("officer") || p.Has("head") || p.Has("admin")) {
 		add("app.nav.desk", "/desk")
 	}
 	if n.cfg.Documents.Enabled && p.Kind == reqctx.Officer {
