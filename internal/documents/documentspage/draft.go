@@ -191,9 +191,15 @@ func (p *Pages) fillPeople(r *http.Request, page *draftPage, signer string, prob
 	return nil
 }
 
+// options are people who work with documents.
 func options(people []documents.Person) []ui.Option {
 	out := make([]ui.Option, 0, len(people))
 	for _, x := range people {
+		if !slices.ContainsFunc(x.Roles, func(role string) bool {
+			return role == documents.RoleOfficer || role == documents.RoleHead || role == documents.RoleClerk
+		}) {
+			continue
+		}
 		label := x.Name
 		if x.Title != "" {
 			label += ", " + x.Title

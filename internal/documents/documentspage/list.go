@@ -168,7 +168,7 @@ func listStates(dir documents.Direction) []documents.State {
 
 // stateLinks are the filters beside a list.
 func stateLinks(page ui.Page, dir documents.Direction, v url.Values) ui.Counters {
-	out := ui.Counters{Title: page.T("docs.list.states")}
+	out := ui.Counters{Title: page.T("docs.list.states"), Bare: true}
 	if dir == "" {
 		return out
 	}

@@ -361,6 +361,8 @@ type Counter struct {
 type Counters struct {
 	Title string
 	Items []Counter
+	// Bare shows no numbers, for a list that would have to count its rows first.
+	Bare bool
 }
 
 // Figure is one number of a dashboard: "ui/figures".
