@@ -222,10 +222,9 @@ func (n *Node) axisJobs(hub *axis.Hub, receipts *receipt.Service, files *blobs.S
 		_, err := files.Sweep(ctx, n.now().Add(-24*time.Hour), func(sha string) (bool, error) { return hub.Wants(ctx, sha) })
 		return err
 	})
-	var anchored int64
-	n.every("axis.anchor", time.Hour, func(ctx context.Context) error {
-		seq, err := hub.Anchor(ctx, anchored)
-		anchored = seq
+	var anchored axis.Mark
+	n.every("axis.anchor", time.Hour, func(ctx context.Context) (err error) {
+		anchored, err = hub.Anchor(ctx, anchored)
 		return err
 	})
 }

@@ -116,33 +116,42 @@ func (h *Hub) Events(ctx context.Context, p Party, after int64, limit int) ([]En
 	return h.Store.Journal(ctx, JournalQuery{After: after, Party: p, Limit: rows(limit)})
 }
 
-// VerifyJournal reads the whole journal and returns the number and hash of its last entry.
-func (h *Hub) VerifyJournal(ctx context.Context) (seq int64, hash string, err error) {
+// Mark is a place in the journal: the number and hash of an entry. The zero value is before the first.
+type Mark struct {
+	Seq  int64
+	Hash string
+}
+
+// VerifyJournal reads the journal from a mark on, the whole of it from the zero value, and returns the mark of its last
+// entry. errs.Internal when an entry was changed, taken out or put in.
+func (h *Hub) VerifyJournal(ctx context.Context, from Mark) (Mark, error) {
 	for {
-		list, err := h.Store.Journal(ctx, JournalQuery{After: seq, Limit: maxRows})
+		list, err := h.Store.Journal(ctx, JournalQuery{After: from.Seq, Limit: maxRows})
 		if err != nil || len(list) == 0 {
-			return seq, hash, err
+			return from, err
 		}
-		if err := VerifyChain(seq, hash, list); err != nil {
-			return seq, hash, errs.E(errs.Internal, "axis.journal_broken", err)
+		if err := VerifyChain(from.Seq, from.Hash, list); err != nil {
+			return from, errs.E(errs.Internal, "axis.journal_broken", err)
 		}
-		seq, hash = list[len(list)-1].Seq, list[len(list)-1].Hash
+		from = Mark{list[len(list)-1].Seq, list[len(list)-1].Hash}
 	}
 }
 
-// Anchor writes number and hash of the journal's head into the audit log, which is a transparency log that others witness,
-// when the journal grew since the number given. It returns the number to give the next time.
-func (h *Hub) Anchor(ctx context.Context, since int64) (seq int64, err error) {
-	seq = since
+// Anchor verifies the journal from the last anchor on and writes the mark of its end into the audit log, which is a
+// transparency log that others witness. It returns the mark to give the next time, and does nothing while the journal does
+// not grow. A job calls it every hour; a journal that is not whole is never anchored.
+func (h *Hub) Anchor(ctx context.Context, last Mark) (Mark, error) {
+	end, err := h.VerifyJournal(ctx, last)
+	if err != nil || end == last {
+		return last, err
+	}
 	err = h.Store.InTx(ctx, func(tx Tx) error {
-		head, hash, err := tx.Head(ctx)
-		if err != nil || head == since {
-			return err
-		}
-		seq = head
-		return h.Audit.Act(ctx, tx, "system", "axis.journal.head", strconv.FormatInt(head, 10)+":"+hash)
+		return h.Audit.Act(ctx, tx, "system", "axis.journal.head", strconv.FormatInt(end.Seq, 10)+":"+end.Hash)
 	})
-	return seq, err
+	if err != nil {
+		return last, err
+	}
+	return end, nil
 }
 
 // record appends entries and issues the receipts that belong to them. Call it last in a transaction: it holds the journal.

@@ -98,7 +98,7 @@ func TestMergedAgency(t *testing.T) {
 		if a, err := c.AgencyAt(ctx, "H97", before); err != nil || a.Name != "Tỉnh H97" {
 			t.Errorf("AgencyAt(before) once the code has a new holder = %+v, %v", a, err)
 		}
-		if _, _, err := c.VerifyJournal(ctx); err != nil {
+		if _, err := c.VerifyJournal(ctx, axis.Mark{}); err != nil {
 			t.Error(err)
 		}
 	})

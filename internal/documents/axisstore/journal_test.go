@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"truc/internal/documents/axis"
+	"truc/internal/errs"
 )
 
 // TestJournalHasNoGaps: many parties at once leave one chain.
@@ -32,8 +33,8 @@ func TestJournalHasNoGaps(t *testing.T) {
 			}
 		}
 		wg.Wait()
-		if seq, _, err := c.VerifyJournal(t.Context()); err != nil || seq != 5+30*3+60 {
-			t.Errorf("VerifyJournal() = %d, %v", seq, err)
+		if end, err := c.VerifyJournal(t.Context(), axis.Mark{}); err != nil || end.Seq != 5+30*3+60 {
+			t.Errorf("VerifyJournal() = %v, %v", end, err)
 		}
 	})
 }
@@ -44,7 +45,7 @@ func TestJournalShowsTampering(t *testing.T) {
 		ctx := t.Context()
 		c.mustSubmit(t, province, letter("08", "G98", "H99.08"))
 		c.mustSubmit(t, province, letter("09", "G98"))
-		if _, _, err := c.VerifyJournal(ctx); err != nil {
+		if _, err := c.VerifyJournal(ctx, axis.Mark{}); err != nil {
 			t.Fatal(err)
 		}
 		for _, column := range []string{"at", "event", "message", "copy", "kind", "party", "peer", "from_code", "to_code", "document", "sha256", "size", "note", "prev_hash", "hash"} {
@@ -57,7 +58,7 @@ func TestJournalShowsTampering(t *testing.T) {
 				if _, err := c.db.ExecContext(ctx, q); err != nil {
 					t.Fatal(err)
 				}
-				if _, _, err := c.VerifyJournal(ctx); (err == nil) != (q == back) {
+				if _, err := c.VerifyJournal(ctx, axis.Mark{}); (err == nil) != (q == back) {
 					t.Errorf("%s: %v", q, err)
 				}
 			}
@@ -65,7 +66,7 @@ func TestJournalShowsTampering(t *testing.T) {
 		if _, err := c.db.ExecContext(ctx, `DELETE FROM axis_journal WHERE seq = 7`); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := c.VerifyJournal(ctx); err == nil {
+		if _, err := c.VerifyJournal(ctx, axis.Mark{}); err == nil {
 			t.Error("a row that is missing does not show")
 		}
 	})
@@ -83,20 +84,27 @@ func TestAnchor(t *testing.T) {
 			}
 			return n
 		}
-		seq, err := c.Anchor(t.Context(), 0)
-		if err != nil || seq != 5 || anchors() != 1 {
-			t.Errorf("Anchor() = %d, %v; %d anchors", seq, err, anchors())
+		mark, err := c.Anchor(t.Context(), axis.Mark{})
+		if err != nil || mark.Seq != 5 || anchors() != 1 {
+			t.Errorf("Anchor() = %v, %v; %d anchors", mark, err, anchors())
 		}
-		if again, err := c.Anchor(t.Context(), seq); err != nil || again != seq || anchors() != 1 {
-			t.Errorf("Anchor() of the same = %d, %v; %d anchors", again, err, anchors())
+		if again, err := c.Anchor(t.Context(), mark); err != nil || again != mark || anchors() != 1 {
+			t.Errorf("Anchor() of the same = %v, %v; %d anchors", again, err, anchors())
 		}
 		c.mustSubmit(t, province, letter("08", "G98"))
-		_, hash, err := c.VerifyJournal(t.Context())
-		if err != nil {
+		end, err := c.VerifyJournal(t.Context(), mark)
+		if err != nil || end.Seq != 7 {
+			t.Fatal(end, err)
+		}
+		if mark, err = c.Anchor(t.Context(), mark); err != nil || mark != end || !slices.Contains(c.acts, fmt.Sprintf("system axis.journal.head %d:%s", end.Seq, end.Hash)) {
+			t.Errorf("Anchor() = %v, %v; acts %q", mark, err, c.acts)
+		}
+		c.mustSubmit(t, province, letter("09", "G98"))
+		if _, err := c.db.ExecContext(t.Context(), `UPDATE axis_journal SET size = size + 1 WHERE seq = 8`); err != nil {
 			t.Fatal(err)
 		}
-		if seq, err = c.Anchor(t.Context(), seq); err != nil || !slices.Contains(c.acts, fmt.Sprintf("system axis.journal.head %d:%s", seq, hash)) {
-			t.Errorf("Anchor() = %d, %v; acts %q", seq, err, c.acts)
+		if _, err := c.Anchor(t.Context(), mark); !errs.Is(err, errs.Internal) || anchors() != 2 {
+			t.Errorf("a journal that was changed is anchored: %v, %d anchors", err, anchors())
 		}
 	})
 }

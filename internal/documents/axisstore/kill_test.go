@@ -94,7 +94,7 @@ func whole(t *testing.T, db *storage.DB, dir string, answered map[string]string)
 		t.Fatal(err)
 	}
 	hub := &axis.Hub{Store: &axisstore.Store{DB: db}, Blobs: store, Now: time.Now}
-	if _, _, err := hub.VerifyJournal(t.Context()); err != nil {
+	if _, err := hub.VerifyJournal(t.Context(), axis.Mark{}); err != nil {
 		t.Fatal(err)
 	}
 	copies := map[string]int{}
