@@ -169,9 +169,6 @@ func (t *Track) follow(h HeardStatus, asked bool) bool {
 	default: // 13 comes from senders, and what is not in the list from nobody
 		return false
 	}
-	if t.Revoked {
-		return false
-	}
 	t.Status = h.Code
 	t.step(h)
 	return true

@@ -222,9 +222,13 @@ func TestOrderOfSignatures(t *testing.T) {
 		if out := b.out(t, id); out.State != documents.Signed || out.Main != nil || len(b.axis.take()) != 0 {
 			t.Errorf("after a refused seal: %v", out.State)
 		}
+		b.sigs.mute = true
+		unsigned := b.signed(t, form())
+		refused(t, b.desk.Issue(ctx, clerk, unsigned, now), errs.Conflict, "documents.person_first")
+		b.sigs.mute = false
 		good := b.sent(t, form())
 		main, r := b.open(t, clerk, good, b.out(t, good).Main.ID)
-		if !strings.Contains(r, "SIG person Nguyễn Giám Đốc") || strings.Index(r, "SIG agency") < strings.Index(r, "SIG person") || main.Name != "02-UBND-VX.pdf" {
+		if !strings.Contains(r, "SIG person Nguyễn Giám Đốc") || strings.Index(r, "SIG agency") < strings.Index(r, "SIG person") || main.Name != "03-UBND-VX.pdf" {
 			t.Errorf("%s: %q", main.Name, r)
 		}
 	})
