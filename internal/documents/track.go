@@ -274,6 +274,23 @@ func (o *Outgoing) Tracks() []Track {
 	return out
 }
 
+// carriageOf returns the sending that news is about: by its own identifier, or by the one the axis gave when it accepted
+// it. News of other messages about the document, such as a recall, is about none.
+func (o *Outgoing) carriageOf(n AxisNews) string {
+	sent := func(carriage string) bool {
+		return slices.ContainsFunc(o.Dispatches, func(s Dispatch) bool { return s.Carriage == carriage })
+	}
+	if sent(n.Carriage) {
+		return n.Carriage
+	}
+	for _, a := range o.News {
+		if n.DocID != "" && a.Event == AxisAccepted && a.DocID == n.DocID && sent(a.Carriage) {
+			return a.Carriage
+		}
+	}
+	return ""
+}
+
 // lastDispatch is the last sending to a receiver: what became of earlier ones no longer counts.
 func (o *Outgoing) lastDispatch(code string) (carriage string) {
 	for _, s := range o.Dispatches {
@@ -310,8 +327,8 @@ func (o *Outgoing) Strangers() (out []HeardStatus) {
 func (o *Outgoing) track(t *Track) {
 	code := t.Receiver.Code
 	for _, n := range o.News {
-		ours := slices.ContainsFunc(o.Dispatches, func(s Dispatch) bool { return s.Carriage == n.Carriage })
-		if !ours || n.Receiver != "" && n.Receiver != code {
+		carriage := o.carriageOf(n)
+		if carriage == "" || n.Receiver != "" && n.Receiver != code {
 			continue
 		}
 		if n.Receipt != "" {
@@ -325,7 +342,7 @@ func (o *Outgoing) track(t *Track) {
 				t.Opened = n.At
 			}
 		case AxisRefused, AxisFailed:
-			if n.Carriage == o.lastDispatch(code) {
+			if carriage == o.lastDispatch(code) {
 				t.AxisRefused, t.Reason = true, n.Text
 			}
 		default:

@@ -479,6 +479,20 @@ func TestAxisNews(t *testing.T) {
 		if tr := b.out(t, id).Tracks(); !tr[1].Opened.Equal(at) || !tr[0].Opened.IsZero() {
 			t.Errorf("opened: %+v", tr)
 		}
+		// The axis speaks of a copy by its own identifier, which it gave when it accepted the sending.
+		about := func(n string, e documents.AxisEvent, carriage, docID, to string) {
+			t.Helper()
+			ok(t, b.desk.HearAxis(ctx, documents.AxisNews{ID: n, Carriage: carriage, Event: e, DocID: docID, Receiver: to, At: at}))
+		}
+		about("20", documents.AxisDelivered, id+".axis-1", "axis-1", "H57")
+		about("21", documents.AxisDelivered, id+".axis-2", "axis-2", "H57")
+		if tr := b.out(t, id).Tracks(); !tr[0].Steps[1].At.IsZero() {
+			t.Errorf("delivered before it is known what: %+v", tr[0])
+		}
+		about("22", documents.AxisAccepted, carriage, "axis-1", "")
+		if tr := b.out(t, id).Tracks(); !tr[0].Steps[1].At.Equal(at) {
+			t.Errorf("delivered: %+v", tr[0])
+		}
 		news("2", documents.AxisRefused, "", "Mã cơ quan nhận không tồn tại")
 		tracks = b.out(t, id).Tracks()
 		if !tracks[0].AxisRefused || tracks[0].Reason != "Mã cơ quan nhận không tồn tại" {
