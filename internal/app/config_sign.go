@@ -40,7 +40,8 @@ type SignKeyConfig struct {
 	PassphraseFile string `toml:"passphrase_file"`
 	Label          string `toml:"label"`
 	// Picture is a PNG file with a transparent background that stands on official documents: the officer's handwritten
-	// signature in blue, or the seal in red. Required for documents in production; in development one is drawn.
+	// signature in blue, or the seal in red. Without it the file is sign/pictures/<account>.png or seal-<code>.png in the data
+	// folder, with small letters. Production needs one; development draws it.
 	Picture string `toml:"picture"`
 	// PictureWidth is the width of the seal in mm, since a seal is shown in its real size; default 36.
 	PictureWidth float64 `toml:"picture_width"`

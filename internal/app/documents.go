@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"truc/internal/documents/documentspage"
 	"truc/internal/documents/documentsstore"
 	"truc/internal/documents/paper"
-	"truc/internal/errs"
 	"truc/internal/exchange"
 	"truc/internal/reqctx"
 )
@@ -37,7 +35,7 @@ func (n *Node) startDocuments(ctx context.Context) error {
 	}
 	c := n.cfg.Documents
 	desk := &documents.Desk{
-		Store: &documentsstore.Store{DB: n.db, Now: n.now, Wake: n.relay.Wake}, Blobs: files, Typesetter: typesetter{n.now},
+		Store: &documentsstore.Store{DB: n.db, Now: n.now, Wake: n.relay.Wake}, Blobs: files, Typesetter: paper.Typesetter{Now: n.now},
 		Signatures: signatures, Audit: documentsAudit{n.audit}, Officers: documentOfficers{n},
 		Certificates: documentCertificates{signatures.keys}, Calendar: func() *calendar.Calendar { return n.calendar }, Now: n.now, Log: n.log,
 		Limits:      documents.Limits{Attachment: c.MaxAttachmentMiB << 20, Message: c.MaxMessageMiB << 20},
@@ -169,34 +167,4 @@ func (d documentCertificates) Certificates(context.Context, string) ([]documents
 		out = append(out, documents.Certificate{Subject: cert.Subject.CommonName, NotAfter: cert.NotAfter})
 	}
 	return out, nil
-}
-
-// typesetter meets documents.Typesetter with the layout of Decree 30/2020/NĐ-CP.
-type typesetter struct{ now func() time.Time }
-
-// Typeset implements [documents.Typesetter].
-func (t typesetter) Typeset(_ context.Context, p documents.Paper) (documents.Printed, error) {
-	doc := paper.Paper{
-		Superior: p.Superior, Agency: p.Agency, Number: p.Code.Number, Notation: p.Code.Notation, Place: p.Place, TypeName: p.Type.Name, Subject: p.Subject,
-		Receivers: p.Addressees, Body: p.Body, Competence: p.Authority, Position: p.Title, Signer: p.Signer, ToPlaces: p.ToPlaces, Circulation: p.Circulation,
-		DrafterMark: p.Drafter, Address: p.Contact, Draft: p.Draft, Now: t.now(),
-	}
-	if !p.Date.IsZero() {
-		y, m, d := p.Date.Date()
-		doc.Date = paper.Date{Year: y, Month: int(m), Day: d}
-	}
-	marks := []string{"", documents.Urgent.Mark(), documents.VeryUrgent.Mark(), documents.Express.Mark()}
-	if i := slices.Index(marks, p.Urgency); i > 0 {
-		doc.Urgency = paper.Urgency(i)
-	} else if p.Urgency != "" {
-		doc.Urgency = paper.Flash
-	}
-	set, err := paper.Set(doc)
-	if err != nil {
-		return documents.Printed{}, err
-	}
-	if len(set.Missing) > 0 && !p.Draft {
-		return documents.Printed{}, errs.E(errs.Invalid, "documentsapi.letters_missing", nil, "letters", string(set.Missing))
-	}
-	return documents.Printed{PDF: set.PDF, Pages: set.Pages, Person: documents.Box(set.Boxes.Person), Seal: documents.Box(set.Boxes.Seal)}, nil
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"truc/internal/documents"
@@ -18,14 +20,15 @@ import (
 // deskSignatures meets [documents.Signatures] with the node's keys, and shows signatures as Decree 30/2020/NĐ-CP wants:
 // a person's handwriting in blue, the agency's seal in red over its left third, attachments without a picture.
 type deskSignatures struct {
-	keys   *documentKeys
-	member string
+	keys     *documentKeys
+	member   string
+	pictures string // folder of pictures that no key of the configuration names
 }
 
 // startDeskSignatures makes the signatures of a desk.
 func (n *Node) startDeskSignatures() (*deskSignatures, error) {
 	keys, err := n.keysOfDocuments()
-	return &deskSignatures{keys: keys, member: n.cfg.Member}, err
+	return &deskSignatures{keys: keys, member: n.cfg.Member, pictures: n.path("sign", "pictures")}, err
 }
 
 // Person implements [documents.Signatures].
@@ -37,7 +40,7 @@ func (s *deskSignatures) Person(ctx context.Context, req documents.PersonSignatu
 	}
 	opt := sign.PDFOptions{Identity: id, Name: req.Name}
 	if req.Box.Page > 0 {
-		hand, err := s.picture(func(k SignKeyConfig) bool { return k.Account == req.Account }, paper.Blue, func() ([]byte, error) { return paper.Handwriting(req.Name) })
+		hand, err := s.picture(func(k SignKeyConfig) bool { return k.Account == req.Account }, req.Account, paper.Blue, func() ([]byte, error) { return paper.Handwriting(req.Name) })
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +62,7 @@ func (s *deskSignatures) Agency(ctx context.Context, req documents.AgencySignatu
 	opt := sign.PDFOptions{Identity: id, Name: req.OfficeName}
 	if req.Box.Page > 0 {
 		is := func(k SignKeyConfig) bool { return k.Seal == req.Office }
-		seal, err := s.picture(is, paper.Red, func() ([]byte, error) { return paper.TestSeal(req.OfficeName) })
+		seal, err := s.picture(is, "seal-"+req.Office, paper.Red, func() ([]byte, error) { return paper.TestSeal(req.OfficeName) })
 		if err != nil {
 			return nil, err
 		}
@@ -135,18 +138,23 @@ func (s *deskSignatures) finished(ctx context.Context, pdf []byte) ([]byte, erro
 	return pdf, nil
 }
 
-// picture reads the picture that belongs to a key. In development it is drawn when there is none.
-func (s *deskSignatures) picture(is func(SignKeyConfig) bool, ink paper.Ink, drawn func() ([]byte, error)) ([]byte, error) {
+// picture reads the picture that belongs to a key: the file that the configuration names, else name.png in the folder. In
+// development it is drawn when there is none.
+func (s *deskSignatures) picture(is func(SignKeyConfig) bool, name string, ink paper.Ink, drawn func() ([]byte, error)) ([]byte, error) {
+	path := filepath.Join(s.pictures, safeName(name)+".png")
 	at := slices.IndexFunc(s.keys.cfg.Keys, is)
-	if at < 0 || s.keys.cfg.Keys[at].Picture == "" {
-		if s.keys.dev != nil {
-			return drawn()
-		}
-		return nil, errs.E(errs.Denied, "sign.no_picture", nil)
+	named := at >= 0 && s.keys.cfg.Keys[at].Picture != ""
+	if named {
+		path = s.keys.cfg.Keys[at].Picture
 	}
-	file, err := os.ReadFile(s.keys.cfg.Keys[at].Picture)
-	if err != nil {
+	file, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		return paper.Picture(file, ink)
+	case named || !errors.Is(err, fs.ErrNotExist):
 		return nil, errs.E(errs.Unavailable, "sign.no_picture", err)
+	case s.keys.dev == nil:
+		return nil, errs.E(errs.Denied, "sign.no_picture", err)
 	}
-	return paper.Picture(file, ink)
+	return drawn()
 }

@@ -107,20 +107,31 @@ func TestDeskPictures(t *testing.T) {
 	s := deskOf(t, Config{Env: "development", Sign: SignConfig{Development: true}})
 	is := func(k SignKeyConfig) bool { return k.Seal == "H36" }
 	never := func() ([]byte, error) { t.Error("a picture was drawn"); return nil, nil }
+	if err := os.MkdirAll(s.pictures, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	s.keys.dev = nil
-	if _, err := s.picture(is, paper.Red, never); !errs.Is(err, errs.Denied) {
+	if _, err := s.picture(is, "seal-H36", paper.Red, never); !errs.Is(err, errs.Denied) {
 		t.Errorf("no picture: %v; want Denied", err)
 	}
 	s.keys.cfg.Keys = []SignKeyConfig{{Seal: "H36", Picture: file}}
-	if _, err := s.picture(is, paper.Red, never); !errs.Is(err, errs.Unavailable) {
+	if _, err := s.picture(is, "seal-H36", paper.Red, never); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("file away: %v; want Unavailable", err)
 	}
 	draw(color.NRGBA{B: 200, A: 255})
-	if _, err := s.picture(is, paper.Red, never); !errs.Is(err, errs.Invalid) {
+	if _, err := s.picture(is, "seal-H36", paper.Red, never); !errs.Is(err, errs.Invalid) {
 		t.Errorf("blue seal: %v; want Invalid", err)
 	}
 	draw(color.NRGBA{R: 200, A: 255})
-	if _, err := s.picture(is, paper.Red, never); err != nil {
+	if _, err := s.picture(is, "seal-H36", paper.Red, never); err != nil {
 		t.Errorf("red seal: %v", err)
+	}
+	// Without a key that names it, a picture lies in the folder.
+	s.keys.cfg.Keys = nil
+	if err := os.Rename(file, filepath.Join(s.pictures, "seal-h36.png")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.picture(is, "seal-H36", paper.Red, never); err != nil {
+		t.Errorf("red seal in the folder: %v", err)
 	}
 }
