@@ -55,6 +55,7 @@ func (p *Pages) incomingPage(r *http.Request, id string) (documentPage, *documen
 			page.Links = append(page.Links, linkView{Text: page.T("docs.link.amended_by", "kind", page.T(x.Kind.Key()), "code", x.Code), URL: documentURL(documents.In, x.Other)})
 		}
 	}
+	p.prints(&page, in)
 	p.fillEvents(r, &page, by, in.Events)
 	return page, in, nil
 }

@@ -34,6 +34,7 @@ type documentPage struct {
 	Attach                 *ui.File
 	MaxMB                  int64
 	Links                  []linkView
+	Prints                 []linkView
 	Tracks                 []trackView
 	TrackSum               string
 	Timeline               ui.Timeline

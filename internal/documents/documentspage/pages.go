@@ -81,6 +81,8 @@ func (p *Pages) Mount(mux *web.Mux) (err error) {
 	desk("GET /documents/in/{id}/do/{act}", p.incomingAct)
 	desk("POST /documents/in/{id}/do/{act}", p.incomingActDo)
 	desk("GET /documents/in/{id}/files/{file}", p.file)
+	desk("GET /documents/in/{id}/slip", p.slip)
+	desk("GET /documents/in/{id}/stamp", p.stamp)
 	books("GET /documents/registers", p.registers)
 	books("GET /documents/registers/{book}", p.register)
 	books("GET /documents/statistics", p.statistics)
