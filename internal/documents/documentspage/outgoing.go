@@ -224,6 +224,9 @@ func view(page ui.Page, dir documents.Direction, id string, f documents.File) fi
 }
 
 func (p *Pages) outgoingFiles(page *documentPage, by documents.Actor, o *documents.Outgoing) {
+	if p.Word != nil {
+		page.Prints = []linkView{{Text: page.T("docs.print.word"), URL: documentURL(documents.Out, o.ID, "word")}}
+	}
 	switch {
 	case o.Main != nil:
 		v := view(page.Page, documents.Out, o.ID, *o.Main)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"truc/internal/documents"
+	"truc/internal/documents/paper"
 	"truc/internal/errs"
 	"truc/internal/i18n"
 	"truc/internal/reqctx"
@@ -34,8 +35,10 @@ type Pages struct {
 	Actor func(p reqctx.Principal) documents.Actor
 	// Print writes a register as "pdf", "docx" or "csv" and returns its media type.
 	Print func(t documents.Table, format string) (file []byte, media string, err error)
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Word writes a document as DOCX; nil offers none.
+	Word func(doc documents.Paper) (paper.File, error)
+	Now  func() time.Time
+	Log  *slog.Logger
 
 	templates *ui.Templates
 }
@@ -70,6 +73,9 @@ func (p *Pages) Mount(mux *web.Mux) (err error) {
 	desk("POST /documents/out/{id}/attach", p.attach)
 	desk("POST /documents/out/{id}/detach", p.detach)
 	desk("GET /documents/out/{id}/preview", p.preview)
+	if p.Word != nil {
+		desk("GET /documents/out/{id}/word", p.word)
+	}
 	desk("GET /documents/out/{id}/do/{act}", p.outgoingAct)
 	desk("POST /documents/out/{id}/do/{act}", p.outgoingActDo)
 	desk("GET /documents/out/{id}/files/{file}", p.file)

@@ -23,6 +23,19 @@ func (p *Pages) prints(page *documentPage, in *documents.Incoming) {
 	}
 }
 
+// word writes a document of the office as a file for an office program.
+func (p *Pages) word(w http.ResponseWriter, r *http.Request) error {
+	doc, err := p.Desk.PaperOf(r.Context(), p.who(r), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	f, err := p.Word(doc)
+	if err != nil {
+		return err
+	}
+	return web.WriteFile(w, web.File{Name: f.Name, Type: f.Media, Data: f.Content})
+}
+
 // slip prints the slip of handling ("phiếu giải quyết văn bản đến", Decree 30/2020/NĐ-CP, appendix IV).
 func (p *Pages) slip(w http.ResponseWriter, r *http.Request) error {
 	in, o, err := p.accepted(r)

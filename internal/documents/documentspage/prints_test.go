@@ -35,6 +35,7 @@ import (
 var (
 	clerk  = documents.Actor{Account: "vanthu", Name: "Bùi Văn Thư", Title: "Văn thư", Agency: "H57", Roles: []string{documents.RoleClerk}}
 	head   = documents.Actor{Account: "chutich", Name: "Đỗ Chủ Tịch", Title: "Chủ tịch", Agency: "H57", Roles: []string{documents.RoleHead}}
+	other  = documents.Actor{Account: "khac", Name: "Người Khác", Title: "Chuyên viên", Agency: "H57", Roles: []string{documents.RoleOfficer}}
 	worker = documents.Actor{Account: "canbo", Name: "Hồ Cán Bộ", Title: "Chuyên viên", Agency: "H57", Roles: []string{documents.RoleOfficer}}
 )
 
@@ -100,7 +101,7 @@ func printsDesk(t *testing.T) (*documents.Desk, http.Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	actors := map[string]documents.Actor{clerk.Account: clerk, head.Account: head, worker.Account: worker}
+	actors := map[string]documents.Actor{clerk.Account: clerk, head.Account: head, worker.Account: worker, other.Account: other}
 	mux := web.NewMux(web.Options{Renderer: rd, Lang: messages})
 	pages := &documentspage.Pages{
 		Desk: desk, Renderer: rd, Messages: messages, Now: now, Log: slog.New(slog.DiscardHandler),
@@ -109,6 +110,7 @@ func printsDesk(t *testing.T) (*documents.Desk, http.Handler) {
 			f, err := paper.Register(paper.Table(tab), paper.Format(format), now())
 			return f.Content, f.Media, err
 		},
+		Word: func(p documents.Paper) (paper.File, error) { return paper.Word(p, nil, now()) },
 	}
 	if err := pages.Mount(mux); err != nil {
 		t.Fatal(err)
@@ -228,5 +230,26 @@ func TestPrints(t *testing.T) {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page of the document lacks %q", want)
 		}
+	}
+}
+
+// TestWord: an officer who drafts takes the document along as DOCX; somebody else does not.
+func TestWord(t *testing.T) {
+	desk, h := printsDesk(t)
+	id, err := desk.Draft(t.Context(), worker, documents.DraftForm{
+		Type: documents.OfficialLetter, Unit: "VX", Subject: "thử nghiệm", Body: "Kính đề nghị.", ToPlaces: []string{"Lưu: VT"}, Signer: head.Account,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/documents/out/" + id + "/word"
+	if status, media, body := get(t, h, "canbo", path); status != http.StatusOK || !strings.HasPrefix(body, "PK\x03\x04") || !strings.Contains(media, "wordprocessingml") {
+		t.Errorf("GET %s = %d %s", path, status, media)
+	}
+	if _, _, body := get(t, h, "canbo", "/documents/out/"+id); !strings.Contains(body, path) {
+		t.Error("the page of the document does not offer the file")
+	}
+	if status, _, _ := get(t, h, "khac", path); status == http.StatusOK {
+		t.Error("an officer reads the draft of another")
 	}
 }

@@ -53,7 +53,7 @@ func (w *setter) body(text string, grounds bool) []block {
 			add(w.paragraph(marked(s, pdfdoc.Font{Size: w.l.Body, Italic: true})))
 			continue
 		default:
-			add(w.paragraph(w.runs(s)))
+			add(w.paragraph(articleRuns(s, pdfdoc.Font{Size: w.l.Body})))
 		}
 		grounds = false
 	}
@@ -106,9 +106,8 @@ func isUpper(s string) bool {
 	return letters
 }
 
-// runs gives "Điều 3." its bold type: the whole line when it is no more than a title.
-func (w *setter) runs(s string) []pdfdoc.Run {
-	f := pdfdoc.Font{Size: w.l.Body}
+// articleRuns gives "Điều 3." its bold type: the whole line when it is no more than a title.
+func articleRuns(s string, f pdfdoc.Font) []pdfdoc.Run {
 	at := article.FindStringIndex(s)
 	if at == nil {
 		return marked(s, f)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"truc/internal/i18n"
+	"truc/internal/pdfdoc"
 )
 
 // docxMedia is the media type of Office Open XML text (ECMA-376).
@@ -61,37 +62,56 @@ func esc(s string) string {
 // put writes text; what fails shows when the part is flushed.
 func put(b *bufio.Writer, s string) { _, _ = b.WriteString(s) }
 
-// style of a paragraph of a DOCX: alignment, size in points, bold, italic.
+// docxStyle is how a paragraph looks: alignment, size in points, room before it in points, indents in mm.
 type docxStyle struct {
-	align        string
-	size         float64
-	bold, italic bool
+	align               string
+	size                float64
+	bold, italic, under bool
+	before, left, first float64
 }
 
 // docxParagraph writes a paragraph; line feeds break its lines.
 func docxParagraph(b *bufio.Writer, s string, st docxStyle) {
+	docxRuns(b, []pdfdoc.Run{{Text: s, Font: pdfdoc.Font{Size: st.size, Bold: st.bold, Italic: st.italic, Underline: st.under}}}, st)
+}
+
+// docxRuns writes a paragraph of runs, which have sizes and faces of their own. The order of elements is that of the schema.
+func docxRuns(b *bufio.Writer, runs []pdfdoc.Run, st docxStyle) {
 	put(b, "<w:p><w:pPr>")
+	if st.before > 0 {
+		put(b, fmt.Sprintf(`<w:spacing w:before="%.0f"/>`, 20*st.before))
+	}
+	if st.left > 0 || st.first > 0 {
+		put(b, fmt.Sprintf(`<w:ind w:left="%d" w:firstLine="%d"/>`, twips(st.left), twips(st.first)))
+	}
 	if st.align != "" {
 		put(b, fmt.Sprintf(`<w:jc w:val="%s"/>`, st.align))
 	}
-	put(b, "</w:pPr><w:r><w:rPr>")
-	if st.bold {
-		put(b, "<w:b/><w:bCs/>")
-	}
-	if st.italic {
-		put(b, "<w:i/><w:iCs/>")
-	}
-	if st.size > 0 {
-		put(b, fmt.Sprintf(`<w:sz w:val="%.0f"/><w:szCs w:val="%.0f"/>`, 2*st.size, 2*st.size))
-	}
-	put(b, "</w:rPr>")
-	for i, line := range strings.Split(s, "\n") {
-		if i > 0 {
-			put(b, "<w:br/>")
+	put(b, "</w:pPr>")
+	for _, r := range runs {
+		put(b, "<w:r><w:rPr>")
+		if r.Font.Bold {
+			put(b, "<w:b/><w:bCs/>")
 		}
-		put(b, `<w:t xml:space="preserve">`+esc(line)+"</w:t>")
+		if r.Font.Italic {
+			put(b, "<w:i/><w:iCs/>")
+		}
+		if r.Font.Size > 0 {
+			put(b, fmt.Sprintf(`<w:sz w:val="%.0f"/><w:szCs w:val="%.0f"/>`, 2*r.Font.Size, 2*r.Font.Size))
+		}
+		if r.Font.Underline {
+			put(b, `<w:u w:val="single"/>`)
+		}
+		put(b, "</w:rPr>")
+		for i, line := range strings.Split(r.Text, "\n") {
+			if i > 0 {
+				put(b, "<w:br/>")
+			}
+			put(b, `<w:t xml:space="preserve">`+esc(line)+"</w:t>")
+		}
+		put(b, "</w:r>")
 	}
-	put(b, "</w:r></w:p>")
+	put(b, "</w:p>")
 }
 
 // twips is a length in mm in twentieths of a point.

@@ -77,22 +77,7 @@ func Register(t Table, f Format, now time.Time) (File, error) {
 
 // fileName is the title without accents, and the period: "so-dang-ky-van-ban-di-20260101-20261231.pdf".
 func fileName(t Table, f Format) string {
-	var b strings.Builder
-	for _, r := range i18n.Fold(t.Title) {
-		switch {
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-	}
-	name := strings.Trim(b.String(), "-")
-	if name == "" {
-		name = "so"
-	}
-	if len(name) > 80 {
-		name = strings.TrimRight(name[:80], "-")
-	}
+	name := FileStem(t.Title)
 	if !t.From.IsZero() {
 		name += "-" + t.From.In(i18n.Zone).Format("20060102")
 	}
@@ -100,6 +85,27 @@ func fileName(t Table, f Format) string {
 		name += "-" + lastDay(t).Format("20060102")
 	}
 	return name + "." + string(f)
+}
+
+// FileStem makes words into the name of a file without its ending: small letters without accents, "so" when none is left.
+func FileStem(words string) string {
+	var b strings.Builder
+	for _, r := range i18n.Fold(words) {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	name := b.String()
+	if len(name) > 80 {
+		name = name[:80]
+	}
+	if name = strings.Trim(name, "-"); name == "" {
+		return "so"
+	}
+	return name
 }
 
 // lastDay is the last day of the period in Viet Nam.

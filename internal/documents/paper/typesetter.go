@@ -19,12 +19,9 @@ type Typesetter struct {
 // Typeset implements [documents.Typesetter]. A final document with a letter that the font lacks is refused with
 // paper.letters_missing, because it would be signed unreadable; a draft shows a box in its place.
 func (t Typesetter) Typeset(_ context.Context, p documents.Paper) (documents.Printed, error) {
-	out, err := Set(Paper{
-		Superior: p.Superior, Agency: p.Agency, Number: p.Code.Number, Notation: p.Code.Notation, Place: p.Place, Date: dateOf(p.Date),
-		TypeName: p.Type.Name, Subject: p.Subject, Receivers: p.Addressees, Body: p.Body + enclosed(p.Appendixes), Competence: p.Authority, Position: p.Title,
-		Signer: p.Signer, ToPlaces: p.ToPlaces, Urgency: urgencyOf(p.Urgency), Circulation: p.Circulation, DrafterMark: p.Drafter, Address: p.Contact,
-		Draft: p.Draft, Layout: t.Layout, Now: t.Now(),
-	})
+	doc := paperOf(p)
+	doc.Layout, doc.Now = t.Layout, t.Now()
+	out, err := Set(doc)
 	if err != nil {
 		return documents.Printed{}, err
 	}
@@ -33,6 +30,16 @@ func (t Typesetter) Typeset(_ context.Context, p documents.Paper) (documents.Pri
 		return documents.Printed{}, errs.E(errs.Invalid, "paper.letters_missing", nil, "letters", string(letters))
 	}
 	return documents.Printed{PDF: out.PDF, Pages: out.Pages, Person: documents.Box(out.Boxes.Person), Seal: documents.Box(out.Boxes.Seal)}, nil
+}
+
+// paperOf takes a desk's document for ours.
+func paperOf(p documents.Paper) Paper {
+	return Paper{
+		Superior: p.Superior, Agency: p.Agency, Number: p.Code.Number, Notation: p.Code.Notation, Place: p.Place, Date: dateOf(p.Date),
+		TypeName: p.Type.Name, Subject: p.Subject, Receivers: p.Addressees, Body: p.Body + enclosed(p.Appendixes), Competence: p.Authority, Position: p.Title,
+		Signer: p.Signer, ToPlaces: p.ToPlaces, Urgency: urgencyOf(p.Urgency), Circulation: p.Circulation, DrafterMark: p.Drafter, Address: p.Contact,
+		Draft: p.Draft,
+	}
 }
 
 func dateOf(t time.Time) Date {
