@@ -69,7 +69,7 @@ func (n *Node) startDocuments(ctx context.Context) error {
 		}, h)
 	}
 	n.tendDocuments(desk, files)
-	pages := &documentspage.Pages{Desk: desk, Renderer: n.renderer, Messages: n.messages, Actor: n.actor, Print: n.printRegister, Now: n.now, Log: n.log}
+	pages := &documentspage.Pages{Desk: desk, Renderer: n.renderer, Messages: n.messages, Actor: n.actor, Print: n.printRegister, Word: n.printWord, Now: n.now, Log: n.log}
 	return errors.Join(
 		pages.Mount(n.mux),
 		offer("inbox", "Tiếp nhận văn bản điện tử từ trục", "Official documents from the axis", inbox),
