@@ -186,7 +186,7 @@ func (s *Sheet) Fill(x, y, w, h float64, ink Ink) { s.c.fillRect(x, y, w, h, ink
 
 // Watermark writes large pale text across the page. Draw it before the text that shall stay readable.
 func (s *Sheet) Watermark(text string) {
-	st := style{size: 60, bold: true}
+	st := style{size: 96, bold: true}
 	t := s.Break(1e6, 0, Run{Text: text, Font: Font{Size: st.size, Bold: true}})
 	clean := t.lines[0].text()
 	if diagonal := (s.c.w + s.c.h) / 2; t.Wide() > diagonal {
