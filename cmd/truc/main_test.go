@@ -43,6 +43,9 @@ const (
 	portsRandom   = 17500
 	portsPostgres = 17600
 	portsLoad     = 17700
+
+	portsDocuments     = 17800
+	portsDocumentsKill = 17900
 )
 
 // people is the size of the invented population: small, because every node start counts.

@@ -22,6 +22,7 @@ func commands() []command {
 		{"keys", "status|rotate|maintenance", "look after the keys and the state of a node that runs", keysCommand},
 		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},
 		{"services", "publish FILE|list|set|rights|refresh|disable|delete …", "publish services of own systems at a running node", servicesCommand},
+		{"documents", "list|get ID|status ID|send ID -as ACCOUNT", "work with the official documents of a running node", documentsCommand},
 		{"queue", "list|replay|drop|resume|unsubscribe", "see and move messages on their way at a running node", queueCommand},
 		{"agreements", "list|show|propose FILE|accept|reject|revoke", "agree with other members at a running node", agreementsCommand},
 		{"rules", "list|add CONSUMER SERVICE|remove ID", "see and change who may call what at a running node", rulesCommand},

@@ -71,6 +71,7 @@ func (n *Node) startDocuments(ctx context.Context) error {
 	n.tendDocuments(desk, files)
 	pages := &documentspage.Pages{Desk: desk, Renderer: n.renderer, Messages: n.messages, Actor: n.actor, Print: n.printRegister, Word: n.printWord, Now: n.now, Log: n.log}
 	return errors.Join(
+		(&documentOperations{n: n, api: api}).declare(n.manage),
 		pages.Mount(n.mux),
 		offer("inbox", "Tiếp nhận văn bản điện tử từ trục", "Official documents from the axis", inbox),
 		offer("payloads", "Nội dung văn bản đang gửi lên trục", "Contents of documents on their way to the axis", payloads),

@@ -28,6 +28,8 @@ type Description struct {
 	} `json:"payment"`
 	// Published are systems of agencies that know nothing of the exchange, published from their OpenAPI files.
 	Published []PublishedDescription `json:"published"`
+	// VXP is the document axis for systems that are no nodes.
+	VXP VXPDescription `json:"vxp"`
 }
 
 // PublishedDescription is a published system.
@@ -93,7 +95,7 @@ func (n *Network) Describe() (*Description, error) {
 		case "province":
 			d.Services = append(d.Services, subsystem(a.code, "onestop/dossiers"), subsystem(a.code, "onestop/facts"))
 		case "center":
-			d.Services = append(d.Services, subsystem(a.code, "portal/notices"))
+			d.Services = append(d.Services, subsystem(a.code, "portal/notices"), subsystem(a.code, "axis/messages"))
 		}
 	}
 	for _, s := range registerServices {
@@ -101,6 +103,10 @@ func (n *Network) Describe() (*Description, error) {
 	}
 	d.Services = append(d.Services, subsystem(population, "population/usage"), subsystem(civil, "civilstatus/usage"), subsystem(civil, notaryService))
 	d.Published = []PublishedDescription{{subsystem(civil, notaryService), n.l.notaryURL(), n.l.notaryFile("ca/root.pem"), n.l.notaryFile("openapi.yaml")}}
+	var err error
+	if d.VXP, err = n.l.describeVXP(); err != nil {
+		return nil, err
+	}
 	about := map[string]string{}
 	for _, s := range n.l.stories {
 		about[s.PersonalID] = s.About.In("vi")
@@ -159,7 +165,10 @@ What to try
   5. Oversight: %s/oversight → every number opens its list.
   6. Network: sign in at %s as g22.quantri → %s/directory/admin and %s/exchange/admin
   7. A system of its own: sign in at %s as g15.quantri → %s/exchange/admin/published
+  8. Official documents: %s/documents as h36.hotich (drafts), h36.lanhdao (signs), h36.vanthu (seals, sends, receives);
+     the other side is Huế (h57.vanthu) or the Ministry of Justice (g15.vanthu). The axis: %s/axis as g22.quantri
+  9. Any VXP client: base URL, systems and secrets are in demo.json under "vxp". Receipts:  truc verify receipt.json
 
-`, c, h, c, c, c, c, c, m, m)
+`, c, h, c, c, c, c, c, m, m, h, c)
 	fmt.Fprintf(w, "For programs: %s\nCtrl-C stops everything; the next start continues where this one ended.\n", filepath.Join(n.l.opt.Dir, "demo.json"))
 }

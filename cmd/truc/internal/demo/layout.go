@@ -89,14 +89,19 @@ func officers(a agency) []app.OfficerConfig {
 		if !ok {
 			n = [3]string{"Nguyễn Thị Một Cửa", "Trần Văn Chuyên Viên", "Lê Thị Lãnh Đạo"}
 		}
-		return []app.OfficerConfig{
+		list := []app.OfficerConfig{
 			{Account: low + ".tiepnhan", Name: n[0], Title: "Cán bộ một cửa", Agency: a.code, Roles: []string{"reception"}},
 			{Account: low + ".hotich", Name: n[1], Title: "Công chức tư pháp - hộ tịch", Agency: a.code, Roles: []string{"officer"}},
 			{Account: low + ".lanhdao", Name: n[2], Title: "Phó Giám đốc", Agency: a.code, Roles: []string{"head"}},
+			{Account: low + ".vanthu", Name: clerks[a.code], Title: "Văn thư", Agency: a.code, Roles: []string{"clerk"}},
 			{Account: low + ".quantri", Name: "Quản trị " + a.code, Title: "Quản trị hệ thống", Agency: a.code, Roles: []string{"admin"}},
 		}
+		if !a.keepsDocuments() {
+			list = slices.DeleteFunc(list, func(o app.OfficerConfig) bool { return slices.Contains(o.Roles, "clerk") })
+		}
+		return list
 	default:
-		return []app.OfficerConfig{{Account: low + ".quantri", Name: "Quản trị " + a.code, Title: "Quản trị hệ thống", Agency: a.code, Roles: []string{"admin", "register"}}}
+		return append([]app.OfficerConfig{{Account: low + ".quantri", Name: "Quản trị " + a.code, Title: "Quản trị hệ thống", Agency: a.code, Roles: []string{"admin", "register"}}}, documentOfficers(a)...)
 	}
 }
 
@@ -154,6 +159,9 @@ func (l *layout) write() error {
 		})
 	}
 	if _, err := l.secret("payment"); err != nil {
+		return err
+	}
+	if _, err := l.describeVXP(); err != nil {
 		return err
 	}
 	if err := writeJSON(l.secretPath("clients.json"), clients); err != nil {
@@ -248,6 +256,7 @@ func (l *layout) config(a agency) app.Config {
 		l.configRegister(&c, "civilstatus", "civilstatus/event")
 		l.configNotary(&c)
 	}
+	l.configDocuments(&c, a)
 	return c
 }
 

@@ -99,9 +99,14 @@ func (n *Network) Story(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	documents, err := n.DocumentTale(out)
+	if err != nil {
+		return err
+	}
+	steps := slices.Concat(tale.Steps, documents.Steps)
 	begin := time.Now()
 	fmt.Fprintf(out, "network: %d nodes in %.1f s\n", len(n.l.agencies), n.Took.Seconds())
-	for _, st := range tale.Steps {
+	for _, st := range steps {
 		t := time.Now()
 		if err := st.Run(ctx); err != nil {
 			fmt.Fprintf(out, "FAILED  %s: %v\n", st.About, err)
@@ -109,7 +114,7 @@ func (n *Network) Story(ctx context.Context, out io.Writer) error {
 		}
 		fmt.Fprintf(out, "ok %5.1f s  %s\n", time.Since(t).Seconds(), st.About)
 	}
-	fmt.Fprintf(out, "%d steps held in %.1f s\n", len(tale.Steps), time.Since(begin).Seconds())
+	fmt.Fprintf(out, "%d steps held in %.1f s\n", len(steps), time.Since(begin).Seconds())
 	return nil
 }
 

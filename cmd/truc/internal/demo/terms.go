@@ -60,6 +60,9 @@ func (l *layout) terms() []terms {
 			grant(overs, dossiers, "GET", "/catalogue", "oversight", "Điều 19 Nghị định 224/2026/NĐ-CP"),
 			grant(overs, subsystem(p.code, "onestop/facts"), "*", "**", "oversight", "Điều 19 Nghị định 224/2026/NĐ-CP", "số liệu không có dữ liệu cá nhân"),
 		}})
+		if p.keepsDocuments() {
+			out[len(out)-1].grants = append(out[len(out)-1].grants, documentGrants(center, p)...)
+		}
 		for _, r := range registers {
 			grants := []agreement.Grant{grant(onestop, registerOf(r), "POST", "**", services.ActivityVerify, services.BasisPrefill, registerData(r))}
 			if r.code == civil {
@@ -77,6 +80,9 @@ func (l *layout) terms() []terms {
 			grant(portal, registerOf(r), "POST", "**", services.ActivityPrefill, services.BasisPrefill, registerData(r)),
 			grant(portal, usage, "*", "**", services.ActivitySelf, "Điều 4 Luật Bảo vệ dữ liệu cá nhân 91/2025/QH15", "nhật ký sử dụng dữ liệu của chính người hỏi"),
 		}})
+		if r.keepsDocuments() {
+			out[len(out)-1].grants = append(out[len(out)-1].grants, documentGrants(center, r)...)
+		}
 	}
 	return out
 }
