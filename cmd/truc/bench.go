@@ -10,6 +10,7 @@ import (
 	"runtime/pprof"
 	"time"
 
+	"truc/cmd/truc/internal/benchdocuments"
 	"truc/cmd/truc/internal/benchdossiers"
 	"truc/cmd/truc/internal/benchexchange"
 )
@@ -21,12 +22,17 @@ func bench(ctx context.Context, s streams, args []string) error {
 			return benchDossiers(ctx, s, args[1:])
 		case "exchange":
 			return benchExchange(ctx, s, args[1:])
+		case "documents":
+			return benchDocuments(ctx, s, args[1:])
+		case documentsPart:
+			return benchdocuments.Part(ctx, os.Stdin, s.out, s.err, time.Now)
 		case exchangePart:
 			return benchexchange.Part(ctx, os.Stdin, s.out, s.err, time.Now)
 		}
 	}
 	fmt.Fprintln(s.err, "usage: truc bench dossiers [-n N] [-workers N] [-db postgres://…] [-json]\n"+
-		"       truc bench exchange [-duration 20s] [-concurrency 1,16,64] [-body 1k] [-soak 10m] [-json]")
+		"       truc bench exchange [-duration 20s] [-concurrency 1,16,64] [-body 1k] [-soak 10m] [-json]\n"+
+		"       truc bench documents [-size 1MB] [-receivers 1,50] [-same 95] [-json]")
 	return errUsage
 }
 
