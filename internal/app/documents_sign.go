@@ -21,14 +21,13 @@ import (
 // a person's handwriting in blue, the agency's seal in red over its left third, attachments without a picture.
 type deskSignatures struct {
 	keys     *documentKeys
-	member   string
 	pictures string // folder of pictures that no key of the configuration names
 }
 
 // startDeskSignatures makes the signatures of a desk.
 func (n *Node) startDeskSignatures() (*deskSignatures, error) {
 	keys, err := n.keysOfDocuments()
-	return &deskSignatures{keys: keys, member: n.cfg.Member, pictures: n.path("sign", "pictures")}, err
+	return &deskSignatures{keys: keys, pictures: n.path("sign", "pictures")}, err
 }
 
 // Person implements [documents.Signatures].
@@ -55,7 +54,7 @@ func (s *deskSignatures) Person(ctx context.Context, req documents.PersonSignatu
 // leave the house.
 func (s *deskSignatures) Agency(ctx context.Context, req documents.AgencySignature) (pdf []byte, err error) {
 	defer errs.Wrap(&err, "seal")
-	id, err := s.keys.ofAgency(ctx, req.Office, req.OfficeName, req.Office == s.member)
+	id, err := s.keys.ofAgency(ctx, req.Office, req.OfficeName, false)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +83,7 @@ func (s *deskSignatures) Agency(ctx context.Context, req documents.AgencySignatu
 // files of other kinds do.
 func (s *deskSignatures) NoImage(ctx context.Context, req documents.AttachmentSignature) (out documents.SignedAttachment, err error) {
 	defer errs.Wrap(&err, "sign an attachment")
-	id, err := s.keys.ofAgency(ctx, req.Office, req.OfficeName, req.Office == s.member)
+	id, err := s.keys.ofAgency(ctx, req.Office, req.OfficeName, false)
 	if err != nil {
 		return out, err
 	}

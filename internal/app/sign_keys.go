@@ -182,7 +182,8 @@ func (k *documentKeys) ofPerson(ctx context.Context, p person) (sign.Identity, e
 		pki.DocumentSubject{Name: p.name, Title: p.title, Agency: p.agency, Code: p.code})
 }
 
-// ofAgency returns the key of an agency's seal; main marks the node's own member. Errors as of ofPerson.
+// ofAgency returns the key of an agency's seal. In development it is made for the first name it is asked under, so results
+// and documents of a node, which name their agency differently, have one each: main is that of results. Errors as of ofPerson.
 func (k *documentKeys) ofAgency(ctx context.Context, code, name string, main bool) (sign.Identity, error) {
 	file := "seal"
 	if !main {
