@@ -347,6 +347,12 @@ func (c *Config) Check() []error {
 	if err := exchange.CheckLimits(c.Exchange.Limits); err != nil {
 		bad("exchange.limits: %w", err)
 	}
+	if u, err := url.Parse(c.Exchange.DecisionURL); c.Exchange.DecisionURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		bad("exchange.decision_url: %q is no address such as http://127.0.0.1:8181/v1/data/truc/allow", c.Exchange.DecisionURL)
+	}
+	if ms := c.Exchange.DecisionMillis; ms < 0 || ms > 5000 {
+		bad("exchange.decision_millis: %d is not between 0 and 5000", ms)
+	}
 	faults = append(faults, c.checkEvidence()...)
 	faults = append(faults, c.checkSign()...)
 	faults = append(faults, c.Telemetry.check()...)

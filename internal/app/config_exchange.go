@@ -29,6 +29,12 @@ type ExchangeConfig struct {
 	// RequestHash is whether X-Road's x-road-request-hash is told to callers and looked at in answers; default true. What
 	// binds an answer to its request is the signature, which does not depend on it.
 	RequestHash *bool `toml:"request_hash"`
+	// DecisionURL is a decision point that is asked about every request for a service of this node that rules and agreements
+	// allow, as Open Policy Agent is asked: POST {"input": {method, path, consumer, service, purpose, dossier, grant,
+	// headers}}. Only {"result": true} lets the request pass; no answer in time refuses it. Default none.
+	DecisionURL string `toml:"decision_url"`
+	// DecisionMillis bounds the answer in milliseconds; default 50, at most 5000.
+	DecisionMillis int `toml:"decision_millis"`
 	// Inboxes are services of systems behind this node that take messages.
 	Inboxes []InboxConfig `toml:"inboxes"`
 	// EventDays is how long events that services tell can be read again; default 90.

@@ -46,7 +46,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 		Carrier: carrier, Log: log, Store: store, Seal: seal, ListAll: n.cfg.Exchange.CompatListAll, Zone: i18n.Zone, Now: n.now, Logger: n.log,
 		Metrics: exchange.NewMetrics(n.metrics), Spans: n.spans, Budget: budget, SpoolDir: n.cfg.DataDir,
 		OneSignatureEach: n.cfg.Exchange.Signatures == "message", NoRequestHash: n.cfg.Exchange.RequestHash != nil && !*n.cfg.Exchange.RequestHash, Space: n.space,
-		RequireGrant: n.grantRequired, Untimestamped: n.untimestamped,
+		RequireGrant: n.grantRequired, Untimestamped: n.untimestamped, Decider: n.decider(),
 	})
 	if err != nil {
 		return err
@@ -98,6 +98,16 @@ func (n *Node) startExchange(ctx context.Context) error {
 		Service: n.exchange, Store: store, Keys: store, Directory: directoryView{n.follower}, Subsystems: n.cfg.subsystems(), Audit: n.act, Renderer: n.renderer, Now: n.now, Tests: n.tests(),
 	}
 	return errors.Join(pages.Mount(n.mux), n.mountActs())
+}
+
+// decider is the decision point of the configuration, if any.
+func (n *Node) decider() exchange.Decider {
+	if n.cfg.Exchange.DecisionURL == "" {
+		return nil
+	}
+	return &exchangeapi.HTTPDecider{
+		URL: n.cfg.Exchange.DecisionURL, Timeout: time.Duration(n.cfg.Exchange.DecisionMillis) * time.Millisecond, Client: exchangeapi.NewDecisionClient(),
+	}
 }
 
 // edgeKeys makes the API keys of the configuration, each once; the secret is written to its file and nowhere else.

@@ -85,6 +85,9 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	}
 	x.lap(phaseLog)
 	h, f := x.authorise(req, target, client)
+	if f == nil && !slices.Contains(reservedCodes, target.Service.Code) { // metadata says nothing that needs a decision
+		f = x.decide(ctx, req, target, client)
+	}
 	if f != nil {
 		return nil, f
 	}

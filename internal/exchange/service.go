@@ -51,6 +51,8 @@ type Options struct {
 	OneSignatureEach bool
 	// Space bounds how full the disk of the log may become; nil bounds nothing.
 	Space *Space
+	// Decider, when set, is asked about each request for a service of this node that everything else allows.
+	Decider Decider
 	// NoRequestHash leaves X-Road's request hash out: as provider it is not told, as consumer not looked at (spec D4). What
 	// binds an answer to its request is the signature.
 	NoRequestHash bool
