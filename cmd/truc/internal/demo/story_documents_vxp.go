@@ -19,7 +19,7 @@ import (
 
 // taken finds this run's document at an external system, takes it over and returns it.
 func (s *documentStory) taken(ctx context.Context, c *vxptest.Client) (m *edxml.Message, pdf []byte, err error) {
-	err = until(ctx, "the document's way to "+c.System, func() (bool, error) {
+	err = until(ctx, "the document's way to "+c.System, func() (bool, error) { //nolint:contextcheck // the client is a model of one that knows no contexts
 		r, err := c.Received("edoc")
 		if err != nil {
 			c.Close()
