@@ -79,7 +79,7 @@ func TestDecisionPoint(t *testing.T) {
 		}
 	}
 	q := query(t)
-	if in := told.Input; in.Method != "POST" || in.Consumer != q.From.String() || in.Service != q.To.String() || in.Purpose != q.Activity || strings.Contains(strings.Join([]string{in.Path, in.Dossier}, " "), q.UserID) {
+	if in := told.Input; in.Method != http.MethodPost || in.Consumer != q.From.String() || in.Service != q.To.String() || in.Purpose != q.Activity || strings.Contains(strings.Join([]string{in.Path, in.Dossier}, " "), q.UserID) {
 		t.Errorf("the decision point was told %+v", in)
 	}
 	before := asked.Load()
