@@ -29,6 +29,17 @@ type Office struct {
 	SeriesByType bool
 }
 
+// contact is the line of box 13: where the agency can be reached.
+func (o Office) contact() string {
+	var parts []string
+	for _, x := range []struct{ label, value string }{{"Địa chỉ: ", o.Address}, {"Điện thoại: ", o.Telephone}, {"Thư điện tử: ", o.Email}, {"", o.Website}} {
+		if x.value != "" {
+			parts = append(parts, x.label+x.value)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
 // Unit is a part of an agency with letters of its own.
 type Unit struct{ Letters, Name string }
 

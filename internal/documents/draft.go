@@ -198,7 +198,7 @@ func (d *Desk) paper(o Office, out *Outgoing, signer Person, draft bool) Paper {
 		Superior: o.Superior, Agency: o.Name, Code: out.Code, Place: o.Place, Type: t, Subject: f.Subject,
 		Addressees: f.Addressees, Body: f.Body, Authority: f.Authority, Title: signer.Title, Signer: signer.Name,
 		ToPlaces: f.ToPlaces, Urgency: f.Urgency.Mark(), Circulation: f.Circulation, Drafter: f.DrafterMark,
-		Appendixes: f.Appendixes, Draft: draft,
+		Appendixes: f.Appendixes, Contact: o.contact(), Draft: draft,
 	}
 	if p.Code.Notation == "" {
 		p.Code.Notation, _ = d.notation(o, f)
