@@ -583,3 +583,26 @@ func TestOverTLS(t *testing.T) {
 		failed(t, "15")(x.Received("edoc"))
 	})
 }
+
+// TestOwnEndpointConforms: the check of endpoints finds nothing at ours, and something where a rule is broken.
+func TestOwnEndpointConforms(t *testing.T) {
+	each(t, func(t *testing.T, c *center) {
+		ok(t)(c.client("vidu.01").Send("H99.07", "edoc", "", c.bytes(letter("08", []string{"G98"}))))
+		found := vxptest.Check(c.srv.URL+DefaultPrefix, "bovidu.01", c.secrets["bovidu.01"], c.clock.now())
+		for _, f := range found {
+			if f.Err != nil {
+				t.Errorf("%s: %v", f.Check, f.Err)
+			}
+		}
+		if len(found) < 15 {
+			t.Errorf("only %d checks", len(found))
+		}
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
+		t.Cleanup(other.Close)
+		for _, f := range vxptest.Check(other.URL, "bovidu.01", "x", c.clock.now()) {
+			if f.Err == nil && f.Check != "headers of earlier calls do not change the list" {
+				t.Errorf("%s: a page of HTML passes", f.Check)
+			}
+		}
+	})
+}
