@@ -56,11 +56,11 @@ func demoCommand(ctx context.Context, s streams, args []string) error {
 	}
 	n.Print(s.out)
 	if !*empty {
-		switch filed, err := n.Populate(ctx); {
+		switch filed, sent, err := n.Populate(ctx); {
 		case err != nil && ctx.Err() == nil:
-			fmt.Fprintf(s.err, "The dossiers to look at could not all be filed: %v\n", err)
-		case filed > 0:
-			fmt.Fprintf(s.out, "Filed %d dossiers to look at, in both provinces.\n", filed)
+			fmt.Fprintf(s.err, "The dossiers and documents to look at could not all be made: %v\n", err)
+		case filed+sent > 0:
+			fmt.Fprintf(s.out, "Filed %d dossiers and wrote %d documents to look at.\n", filed, sent)
 		}
 	}
 	<-ctx.Done()

@@ -34,13 +34,30 @@ func errands() []errand {
 	}
 }
 
-// Populate files a handful of dossiers through the pages, once in the life of a demonstration. Like everything of the
-// demonstration it goes through the interfaces people use, so that what it leaves behind is real.
-func (n *Network) Populate(ctx context.Context) (filed int, err error) {
-	mark := filepath.Join(n.l.opt.Dir, "populated")
+// Populate files a handful of dossiers and exchanges a handful of documents through the pages, once in the life of a
+// demonstration. Like everything of the demonstration it goes through the interfaces people use, so that what it leaves
+// behind is real.
+func (n *Network) Populate(ctx context.Context) (filed, sent int, err error) {
+	if filed, err = n.onceInLife("populated", func() (int, error) { return n.populateDossiers(ctx) }); err != nil {
+		return filed, 0, err
+	}
+	sent, err = n.onceInLife("populated-documents", func() (int, error) { return n.populateDocuments(ctx) })
+	return filed, sent, err
+}
+
+func (n *Network) onceInLife(name string, f func() (int, error)) (int, error) {
+	mark := filepath.Join(n.l.opt.Dir, name)
 	if _, err := os.Stat(mark); err == nil {
 		return 0, nil
 	}
+	done, err := f()
+	if err != nil {
+		return done, err
+	}
+	return done, os.WriteFile(mark, []byte("This was done once.\n"), 0o600)
+}
+
+func (n *Network) populateDossiers(ctx context.Context) (filed int, err error) {
 	d, err := n.Describe()
 	if err != nil {
 		return 0, err
@@ -62,7 +79,7 @@ func (n *Network) Populate(ctx context.Context) (filed int, err error) {
 		}
 		filed++
 	}
-	return filed, os.WriteFile(mark, []byte("The dossiers of the demonstration were filed.\n"), 0o600)
+	return filed, nil
 }
 
 // crew are the officers of a province at work.
