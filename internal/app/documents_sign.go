@@ -114,6 +114,27 @@ func (s *deskSignatures) signPage(ctx context.Context, req documents.AttachmentS
 	return s.keys.finish(ctx, pdf)
 }
 
+// Copy implements [documents.Signatures].
+func (s *deskSignatures) Copy(ctx context.Context, req documents.CopySignature) (pdf []byte, err error) {
+	defer errs.Wrap(&err, "sign a copy")
+	id, err := s.keys.ofAgency(ctx, req.Office, req.OfficeName, false)
+	if err != nil {
+		return nil, err
+	}
+	kind := paper.CopyWhole
+	if req.Kind == documents.CopyOfCopy {
+		kind = paper.CopyOfCopy
+	}
+	look, err := paper.CopyMark(req.PDF, kind, req.OfficeName, s.keys.now())
+	if err != nil {
+		return nil, err
+	}
+	if pdf, err = s.keys.signPDF(ctx, req.PDF, sign.PDFOptions{Identity: id, Name: req.OfficeName, Appearance: look}); err != nil {
+		return nil, err
+	}
+	return s.keys.finish(ctx, pdf)
+}
+
 // Verify implements [documents.Signatures].
 func (s *deskSignatures) Verify(ctx context.Context, pdf []byte) ([]sign.Report, error) {
 	return s.keys.verify(ctx, pdf)

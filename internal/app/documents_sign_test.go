@@ -86,6 +86,25 @@ func TestDeskSignsAttachments(t *testing.T) {
 	}
 }
 
+// TestDeskSignsCopies: a copy of a signed document leaves its signatures whole and adds the agency's, without an image.
+func TestDeskSignsCopies(t *testing.T) {
+	s := deskOf(t, Config{Env: "development", Sign: SignConfig{Development: true}})
+	pdf := printed(t).PDF
+	for range 2 {
+		var err error
+		if pdf, err = s.Copy(t.Context(), documents.CopySignature{PDF: pdf, Kind: documents.CopyWhole, Office: "H36", OfficeName: "UBND tỉnh Lâm Đồng"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reports, err := s.Verify(t.Context(), pdf)
+	if err != nil || len(reports) != 2 || reports[0].State != sign.Valid || reports[1].State != sign.Valid || reports[1].Signer != "UBND tỉnh Lâm Đồng" {
+		t.Errorf("%+v, %v", reports, err)
+	}
+	if _, err := s.Copy(t.Context(), documents.CopySignature{PDF: []byte("no PDF"), Kind: documents.CopyOfCopy, Office: "H36"}); !errs.Is(err, errs.Invalid) {
+		t.Errorf("what is no PDF: %v", err)
+	}
+}
+
 // Outside of development nothing is drawn: without a picture a document is not signed, and a picture in the wrong ink is refused.
 func TestDeskPictures(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "seal.png")

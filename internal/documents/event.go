@@ -53,6 +53,7 @@ const (
 	EvAmendmentHeard EventType = "amendmentHeard"
 	EvCancelled      EventType = "cancelled"
 	EvRecallAnswered EventType = "recallAnswered"
+	EvCopied         EventType = "copied" // an electronic copy was made, of documents of both directions
 )
 
 // Event is one fact in the life of a document. Events are append-only and chained: Hash covers the event and PrevHash, so

@@ -312,11 +312,15 @@ func (d *Desk) FileOf(ctx context.Context, by Actor, id, file string) (File, io.
 
 // filesOf are all files a reader of the document may open.
 func filesOf(id string, s Stored) []File {
+	var files []File
+	for _, c := range Copies(s.Events) {
+		files = append(files, c.File)
+	}
 	if s.Row.Direction == In {
-		return foldIncoming(id, s.Events).Files
+		return append(files, foldIncoming(id, s.Events).Files...)
 	}
 	out := foldOutgoing(id, s.Events)
-	files := slices.Clone(out.Attachments)
+	files = append(files, out.Attachments...)
 	if out.Main != nil {
 		files = append(files, *out.Main)
 	}

@@ -69,6 +69,9 @@ type Signatures interface {
 	// NoImage signs a separate attachment for the agency, without an image: a PDF with the text block top right on page
 	// 1, any other file by a detached signature.
 	NoImage(ctx context.Context, s AttachmentSignature) (SignedAttachment, error)
+	// Copy signs an electronic copy for the agency: kind, agency and time top right on page 1, without an image.
+	// errs.Invalid when the PDF cannot be signed. Other errors as of Person.
+	Copy(ctx context.Context, s CopySignature) (pdf []byte, err error)
 	// Verify reports the signatures of a PDF; none for a PDF without.
 	Verify(ctx context.Context, pdf []byte) ([]sign.Report, error)
 }
@@ -96,6 +99,13 @@ type AttachmentSignature struct {
 	Office, Clerk     string
 	Code              Code
 	OfficeName, Place string
+}
+
+// CopySignature is what a clerk signs as a copy.
+type CopySignature struct {
+	PDF                       []byte
+	Kind                      CopyKind
+	Office, OfficeName, Clerk string
 }
 
 // SignedAttachment is the file after signing: a changed PDF, or the unchanged file and its detached CMS.

@@ -78,6 +78,14 @@ func simple(f func(p *Pages, ctx context.Context, by documents.Actor, id string,
 	}
 }
 
+// copyDeed makes an electronic copy, of documents of both directions.
+func copyDeed() deed {
+	return deed{fields: []string{"kind"}, do: simple(func(p *Pages, ctx context.Context, by documents.Actor, id string, in actInput) error {
+		_, err := p.Desk.Copy(ctx, by, id, documents.CopyKind(in.get("kind")))
+		return err
+	})}
+}
+
 // outgoingDeeds are the acts on outgoing documents.
 func outgoingDeeds() map[string]deed {
 	amend := func(f func(*documents.Desk, context.Context, documents.Actor, string, documents.AmendForm) (string, error)) deed {
@@ -137,6 +145,7 @@ func outgoingDeeds() map[string]deed {
 		"recall": {fields: []string{"receivers", "reason"}, danger: true, do: simple(func(p *Pages, ctx context.Context, by documents.Actor, id string, in actInput) error {
 			return p.Desk.Recall(ctx, by, id, in.form["receivers"], in.get("reason"))
 		})},
+		"copy":   copyDeed(),
 		"update": amend((*documents.Desk).Update), "replace": amend((*documents.Desk).Replace), "revoke": revoke,
 	}
 }
@@ -175,7 +184,7 @@ func incomingDeeds() map[string]deed {
 		"cancel": {fields: []string{"reason"}, danger: true, do: simple(func(p *Pages, ctx context.Context, by documents.Actor, id string, in actInput) error {
 			return p.Desk.Cancel(ctx, by, id, in.get("reason"))
 		})},
-		"agree": answer(true), "decline": answer(false),
+		"agree": answer(true), "decline": answer(false), "copy": copyDeed(),
 	}
 }
 
@@ -322,7 +331,7 @@ func (p *Pages) actProblems(r *http.Request, s subject, failed error) ui.Problem
 	key, _ := errs.KeyOf(failed)
 	field := map[string]string{
 		"documents.reason_missing": "reason", "documents.text_invalid": "text", "documents.person_unknown": "to", "documents.to_oneself": "to",
-		"documents.send_at_invalid": "at", "documents.due_invalid": "due", "documents.receivers_missing": "receivers", "documents.person_twice": "helpers",
+		"documents.send_at_invalid": "at", "documents.due_invalid": "due", "documents.receivers_missing": "receivers", "documents.person_twice": "helpers", "documents.copy_unknown": "kind",
 	}[key]
 	if field != "" && slices.Contains(s.deed.fields, field) {
 		out.AddText(field, p.text(p.newPage(r, "").Lang, failed))

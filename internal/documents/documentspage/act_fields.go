@@ -62,6 +62,13 @@ func (p *Pages) fillField(r *http.Request, page *actPage, s subject, name string
 		page.Boxes = append(page.Boxes, box)
 	case "when":
 		page.Choices = append(page.Choices, p.whenField(page, s, label, value))
+	case "kind":
+		if value == "" {
+			value = string(documents.CopyWhole)
+		}
+		page.Choices = append(page.Choices, ui.Radios{Name: name, Legend: label, Value: value, Error: problem, Options: []ui.Option{
+			{Value: string(documents.CopyWhole), Label: page.T("docs.ask.copy_whole")}, {Value: string(documents.CopyOfCopy), Label: page.T("docs.ask.copy_of_copy")},
+		}})
 	case "at", "due":
 		page.Inputs = append(page.Inputs, ui.Input{Name: name, Label: label, Hint: hint, Value: value, Type: "datetime-local", Optional: true, Error: problem})
 	default: // texts

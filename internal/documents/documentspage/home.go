@@ -53,7 +53,7 @@ func workOf(by documents.Actor) []work {
 		{"sign", "docs.home.sign", "/documents/out?state=approved", documents.RoleHead, mine(documents.Query{Direction: documents.Out, States: []documents.State{documents.Approved, documents.Numbered}})},
 		{"assign", "docs.home.assign", "/documents/in?state=accepted", documents.RoleHead, documents.Query{Direction: documents.In, States: []documents.State{documents.Accepted}}},
 		{"review", "docs.home.review", "/documents/out?state=reviewing", "", mine(documents.Query{Direction: documents.Out, States: []documents.State{documents.Reviewing}})},
-		{"handle", "docs.home.handle", "/documents/in?state=assigned", "", documents.Query{Direction: documents.In, Viewer: by.Account, States: []documents.State{documents.Assigned, documents.Working}}},
+		{"handle", "docs.home.handle", "/documents/in?state=assigned", documents.RoleOfficer, documents.Query{Direction: documents.In, Viewer: by.Account, States: []documents.State{documents.Assigned, documents.Working}}},
 		{"drafts", "docs.home.drafts", "/documents/out?state=drafting", "", mine(documents.Query{Direction: documents.Out, States: []documents.State{documents.Drafting}})},
 	}
 	var out []work

@@ -43,6 +43,7 @@ func (p *Pages) incomingPage(r *http.Request, id string) (documentPage, *documen
 		}
 		page.Files = append(page.Files, v)
 	}
+	page.Files = append(page.Files, copies(page.Page, documents.In, id, in.Events)...)
 	p.fillOffers(&page, incomingOffers(by, in))
 	if page.Main == nil && len(page.Others) == 0 {
 		page.MainHint = page.T("docs.next.nothing")

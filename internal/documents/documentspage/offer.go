@@ -59,12 +59,12 @@ func outgoingOffers(by documents.Actor, o *documents.Outgoing) []offer {
 		if clerk && len(o.Form.Receivers) > 0 {
 			list = append(list, offer{name: "send", main: true}, offer{name: "schedule"})
 		}
-		return append(list, amendOffers()...)
+		return append(append(list, amendOffers()...), copyOffer(clerk)...)
 	case documents.Sent:
 		if clerk && o.Rejected() {
 			return []offer{{name: "again", main: true}}
 		}
-		list := amendOffers()
+		list := append(amendOffers(), copyOffer(clerk)...)
 		if clerk || by.Has(documents.RoleHead) {
 			list = append([]offer{{name: "recall"}}, list...)
 		}
@@ -74,10 +74,28 @@ func outgoingOffers(by documents.Actor, o *documents.Outgoing) []offer {
 	return nil
 }
 
+// copyOffer is for clerks only.
+func copyOffer(clerk bool) []offer {
+	if !clerk {
+		return nil
+	}
+	return []offer{{name: "copy"}}
+}
+
 func amendOffers() []offer { return []offer{{name: "update"}, {name: "replace"}, {name: "revoke"}} }
 
 // incomingOffers are the acts of an officer on an incoming document.
 func incomingOffers(by documents.Actor, in *documents.Incoming) []offer {
+	list := incomingSteps(by, in)
+	switch in.State {
+	case documents.Accepted, documents.Assigned, documents.Working, documents.Done:
+		return append(list, copyOffer(by.Has(documents.RoleClerk))...)
+	default:
+		return list
+	}
+}
+
+func incomingSteps(by documents.Actor, in *documents.Incoming) []offer {
 	clerk := by.Has(documents.RoleClerk)
 	var list []offer
 	if x := in.OpenRecall(); x != nil && clerk {

@@ -223,6 +223,17 @@ func view(page ui.Page, dir documents.Direction, id string, f documents.File) fi
 	return v
 }
 
+// copies are the electronic copies that the desk made.
+func copies(page ui.Page, dir documents.Direction, id string, events []documents.Event) []fileView {
+	var out []fileView
+	for _, c := range documents.Copies(events) {
+		v := view(page, dir, id, c.File)
+		v.Name = page.T("docs.files.copy", "code", c.Code.String(), "at", i18n.DateTime(c.At))
+		out = append(out, v)
+	}
+	return out
+}
+
 func (p *Pages) outgoingFiles(page *documentPage, by documents.Actor, o *documents.Outgoing) {
 	if p.Word != nil {
 		page.Prints = []linkView{{Text: page.T("docs.print.word"), URL: documentURL(documents.Out, o.ID, "word")}}
@@ -243,6 +254,7 @@ func (p *Pages) outgoingFiles(page *documentPage, by documents.Actor, o *documen
 		v.Detach = open
 		page.Files = append(page.Files, v)
 	}
+	page.Files = append(page.Files, copies(page.Page, documents.Out, o.ID, o.Events)...)
 	if open {
 		page.MaxMB = p.Desk.MaxAttachment() >> 20
 		page.Attach = &ui.File{

@@ -61,6 +61,10 @@ func (printer) NoImage(_ context.Context, a documents.AttachmentSignature) (docu
 	return documents.SignedAttachment{Content: a.Content, Detached: []byte("detached")}, nil
 }
 
+func (printer) Copy(_ context.Context, c documents.CopySignature) ([]byte, error) {
+	return fmt.Appendf(c.PDF, "\ncopy %s %s", c.Kind, c.OfficeName), nil
+}
+
 func (printer) Verify(_ context.Context, pdf []byte) ([]sign.Report, error) {
 	var out []sign.Report
 	for line := range strings.Lines(string(pdf)) {
@@ -258,7 +262,11 @@ func TestLetterFromDraftToRegister(t *testing.T) {
 	s.act("clerk", page, "issue", url.Values{"when": {"later"}}, http.StatusSeeOther)
 	s.act("clerk", page, "send", nil, http.StatusSeeOther)
 	s.want("drafter", page, http.StatusOK, `data-state="sent"`, "Văn bản đang ở đâu?", "UBND thành phố Huế", `data-chain="ok"`)
-	s.want("clerk", "/documents/registers/out", http.StatusOK, "01/UBND-VP", "UBND thành phố Huế")
+	s.want("head", page+"/do/copy", http.StatusConflict)
+	s.act("clerk", page, "copy", url.Values{"kind": {"TrS"}}, http.StatusUnprocessableEntity, "không hợp lệ")
+	s.act("clerk", page, "copy", url.Values{"kind": {"SY"}}, http.StatusSeeOther)
+	s.want("drafter", page, http.StatusOK, "Bản sao số 01/SY-UBND")
+	s.want("clerk", "/documents/registers/out", http.StatusOK, "01/UBND-VP", "UBND thành phố Huế", "!SY-UBND")
 	s.want("clerk", "/documents/registers/out?format=csv", http.StatusOK, "SỔ ĐĂNG KÝ VĂN BẢN ĐI")
 	s.want("clerk", "/documents/search?q=phoi+hop", http.StatusOK, "01/UBND-VP")
 	s.want("clerk", "/documents/statistics", http.StatusOK, "Công văn")

@@ -68,6 +68,8 @@ func (office) NoImage(_ context.Context, s documents.AttachmentSignature) (docum
 	return documents.SignedAttachment{Content: s.Content}, nil
 }
 
+func (office) Copy(_ context.Context, c documents.CopySignature) ([]byte, error) { return c.PDF, nil }
+
 func (office) Verify(context.Context, []byte) ([]sign.Report, error) { return nil, nil }
 
 // printsDesk is a desk with its pages; the cookie "as" says who looks.

@@ -88,6 +88,10 @@ func (s *signatures) NoImage(_ context.Context, a documents.AttachmentSignature)
 	return documents.SignedAttachment{Content: a.Content, Detached: []byte("detached " + a.Office)}, nil
 }
 
+func (s *signatures) Copy(_ context.Context, c documents.CopySignature) ([]byte, error) {
+	return fmt.Appendf(nil, "%s\nSIG agency %s|%s\n%s", c.PDF, c.OfficeName, c.Office, c.Kind), s.failing()
+}
+
 func (*signatures) Verify(_ context.Context, pdf []byte) ([]sign.Report, error) {
 	var out []sign.Report
 	for line := range strings.Lines(string(pdf)) {

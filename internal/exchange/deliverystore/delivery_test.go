@@ -221,6 +221,44 @@ func TestADayApart(t *testing.T) {
 	})
 }
 
+// TestAWeekApart: a receiver that is away for a week, longer than messages live by themselves, gets everything in order, once,
+// from a sender that gave its messages a longer life, as the document axis does.
+func TestAWeekApart(t *testing.T) {
+	each(t, func(t *testing.T, n *network, a, b *node) {
+		n.before = func(string, exchange.Call) error { return errAway }
+		var want []string
+		for i := range 16 {
+			m := say(fmt.Sprintf("m-%02d", i), fmt.Sprintf("%02d", i), "H36")
+			m.Expires, m.Skip = n.time().Add(30*24*time.Hour), true
+			want = append(want, string(m.Body))
+			a.send(t, m)
+			a.run(t)
+			n.sleep(12 * time.Hour)
+			if i%5 == 4 {
+				a.restart(n)
+			}
+		}
+		lost := 0
+		n.before = nil
+		n.after = func(string, exchange.Call) error { // and now and then an answer is lost on the way back
+			if lost++; lost%4 == 1 {
+				return errAway
+			}
+			return nil
+		}
+		for range 60 {
+			n.sleep(2 * time.Minute)
+			a.run(t)
+		}
+		if got := b.received(); got != strings.Join(want, " ") {
+			t.Errorf("after the week: %s", got)
+		}
+		if d, err := a.Depth(t.Context()); err != nil || d.Waiting != 0 || d.Dead != 0 {
+			t.Errorf("Depth() = %+v, %v; want nothing left", d, err)
+		}
+	})
+}
+
 func TestExpiry(t *testing.T) {
 	each(t, func(t *testing.T, n *network, a, b *node) {
 		n.before = func(string, exchange.Call) error { return errAway }
