@@ -105,6 +105,9 @@ func journalTable(pg ui.Page, list []axis.Entry) ui.Table {
 	}
 	for _, e := range list {
 		doc := ui.Cell{Text: e.Document, Sub: e.Note}
+		if act, ok := strings.CutPrefix(e.Note, "axis."); ok { // what an administrator did
+			doc.Sub = pg.T("axispage.act." + act)
+		}
 		if e.DocID != "" {
 			doc.URL = messagesPath + url.PathEscape(e.DocID)
 			if doc.Text == "" {
