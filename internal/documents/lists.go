@@ -26,7 +26,31 @@ func (d *Desk) Incoming(ctx context.Context, by Actor, id string) (*Incoming, er
 		return nil, err
 	}
 	in := foldIncoming(id, s.Events)
+	if err := d.tellOpened(ctx, id, in); err != nil {
+		return nil, err
+	}
 	return in, d.Store.Opened(ctx, Opening{Document: id, Account: by.Account, Name: by.Name, What: "document", At: d.now()})
+}
+
+// tellOpened tells the axis, once, that somebody here has opened what arrived: its sender gets a receipt for it.
+func (d *Desk) tellOpened(ctx context.Context, id string, in *Incoming) error {
+	if in.Arrival.Channel != "axis" || in.Arrival.Message == "" {
+		return nil
+	}
+	before, err := d.Store.Openings(ctx, id, 1)
+	if err != nil || len(before) > 0 {
+		return err
+	}
+	b, err := d.Blobs.Put(strings.NewReader(KindOpened))
+	if err != nil {
+		return err
+	}
+	return d.Store.InTx(ctx, func(tx Tx) error {
+		if seen, err := tx.Seen(ctx, OpenedPrefix+in.Arrival.Message, d.now()); err != nil || seen {
+			return err
+		}
+		return d.Carrier.Carry(ctx, tx, Carriage{ID: OpenedPrefix + in.Arrival.Message, Kind: KindOpened, From: in.Office, Payload: b, DocumentID: in.Arrival.DocumentID, Urgency: in.Arrival.Urgency})
+	})
 }
 
 // Keeps reports whether a blob belongs to a document: the sweep of the blob store asks before it removes one.

@@ -122,11 +122,17 @@ type Carrier interface {
 	Agencies(ctx context.Context) ([]Agency, error)
 }
 
+// KindOpened tells the axis that somebody has opened a copy; its Carriage is named by OpenedPrefix and the copy.
+const (
+	KindOpened   = "opened"
+	OpenedPrefix = "opened."
+)
+
 // Carriage is one message to the axis.
 type Carriage struct {
 	// ID is "document.event"; outcomes name it ([Desk.HearAxis]).
 	ID string
-	// Kind is "edoc" or "status".
+	// Kind is "edoc", "status" or [KindOpened].
 	Kind string
 	// From is the office's code, To the receivers, of a status one.
 	From    string

@@ -166,6 +166,19 @@ func (h *Hub) Open(ctx context.Context, p Party, id string) (f io.ReadSeekCloser
 	return f, c, nil
 }
 
+// Opened records that somebody at the receiver's desk has opened a copy for the first time, and gives the receipt. A party
+// whose systems fetch opens by fetching ([Hub.Open]). Doing it again changes nothing.
+func (h *Hub) Opened(ctx context.Context, p Party, id string) error {
+	c, err := h.Store.Copy(ctx, id)
+	if errs.Is(err, errs.NotFound) || err == nil && c.Party != p {
+		return refuse(CodeRequest, "axis.message_unknown")
+	}
+	if err != nil || !c.Opened.IsZero() {
+		return err
+	}
+	return h.opened(ctx, &c)
+}
+
 func (h *Hub) opened(ctx context.Context, c *Copy) error {
 	return h.Store.InTx(ctx, func(tx Tx) error {
 		locked, err := tx.Copy(ctx, c.ID)

@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
+	"truc/internal/documents"
 	"truc/internal/documents/axis"
 	"truc/internal/documents/receipt"
 	"truc/internal/errs"
@@ -37,6 +39,7 @@ type Axis struct {
 func (a *Axis) MountMessages(m *web.Mux) {
 	m.HandleAPI("POST /edoc/{id}", func(w http.ResponseWriter, r *http.Request) error { return a.take(w, r, axis.Document) })
 	m.HandleAPI("POST /status/{id}", func(w http.ResponseWriter, r *http.Request) error { return a.take(w, r, axis.StatusOf) })
+	m.HandleAPI("POST /opened/{id}", a.opened)
 }
 
 // MountAgencies registers the service axis/agencies.
@@ -78,6 +81,18 @@ func (a *Axis) take(w http.ResponseWriter, r *http.Request, kind string) error {
 		t.Receipt = string(list[0].JWS)
 	}
 	return writeJSON(w, http.StatusOK, t)
+}
+
+// opened hears that a person at a desk has opened a copy: the id of the message says which.
+func (a *Axis) opened(w http.ResponseWriter, r *http.Request) error {
+	p, err := party(r)
+	if err != nil {
+		return err
+	}
+	if err := a.Hub.Opened(r.Context(), p, strings.TrimPrefix(r.PathValue("id"), documents.OpenedPrefix)); err != nil {
+		return a.refuse(w, err)
+	}
+	return writeJSON(w, http.StatusOK, Taken{})
 }
 
 // refuse answers what the sender's clerk must know; what may succeed later is left to the sender's queue.

@@ -236,6 +236,9 @@ func (d *Desk) Outcome(ctx context.Context, m outbox.Message) error {
 	if err != nil {
 		return outbox.Permanent(err)
 	}
+	if kind == documents.KindOpened {
+		return nil // whether the axis heard it changes nothing here
+	}
 	n := documents.AxisNews{ID: "sent " + carriage, Carriage: carriage, At: o.At}
 	switch {
 	case o.Answered:
