@@ -35,7 +35,10 @@ const (
 	// maxOCSPRequest is far above any honest request (about 100 bytes).
 	maxOCSPRequest = 16 << 10
 	// statusLife is how long an answer about revocation may be kept by those who asked.
-	statusLife        = 24 * time.Hour
+	statusLife = 24 * time.Hour
+	// statusBack is how far back an answer reaches. Readers that check a signature as of the time it was made, as NSS does,
+	// take no answer that begins after it.
+	statusBack        = time.Hour
 	responderLifetime = 30 * 24 * time.Hour
 )
 
@@ -159,7 +162,7 @@ func (r *Responder) answer(serial *big.Int, hash crypto.Hash) ([]byte, error) {
 		return nil, err
 	}
 	now := r.now().UTC().Truncate(time.Second)
-	st := ocsp.Response{SerialNumber: serial, Status: ocsp.Good, ThisUpdate: now, NextUpdate: now.Add(statusLife), Certificate: cert, IssuerHash: hash}
+	st := ocsp.Response{SerialNumber: serial, Status: ocsp.Good, ThisUpdate: now.Add(-statusBack), NextUpdate: now.Add(statusLife), Certificate: cert, IssuerHash: hash}
 	if !r.ca.book.wasIssued(serial) {
 		st.Status = ocsp.Unknown
 	} else if gone, ok := r.ca.book.revocation(serial); ok {

@@ -110,7 +110,11 @@ func TestStatusOverHTTP(t *testing.T) {
 			}
 			return st
 		}
-		if st := ask(good); st.Revoked || !st.ThisUpdate.Equal(a.now) || !st.NextUpdate.Equal(a.now.Add(statusLife)) {
+		from := a.now
+		if way != "CRL" {
+			from = a.now.Add(-statusBack) // NSS takes no answer that begins after the signature it judges
+		}
+		if st := ask(good); st.Revoked || !st.ThisUpdate.Equal(from) || !st.NextUpdate.Equal(a.now.Add(statusLife)) {
 			t.Errorf("%s: good certificate: %+v", way, st)
 		}
 		if st := ask(gone); !st.Revoked || !st.RevokedAt.Equal(when) || st.Reason != ReasonKeyCompromise {
