@@ -280,6 +280,41 @@ func (db *DB) inTxOnce(ctx context.Context, f func(tx *Tx) error) error {
 	return nil
 }
 
+// Reader runs queries: a [Querier], or a transaction as another package names it.
+type Reader interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// All reads every row of a query with scan.
+func All[T any](ctx context.Context, q Reader, scan func(scan func(...any) error) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// One reads the first row of a query with scan; errs.NotFound, said with key, when there is none.
+func One[T any](ctx context.Context, q Reader, scan func(scan func(...any) error) (T, error), key, query string, args ...any) (v T, err error) {
+	list, err := All(ctx, q, scan, query, args...)
+	if err == nil && len(list) == 0 {
+		err = errs.E(errs.NotFound, key, ErrNoRows)
+	}
+	if err != nil {
+		return v, err
+	}
+	return list[0], nil
+}
+
 // ErrDuplicate is in the chain of an error caused by a unique key, alike on both engines.
 var ErrDuplicate = errors.New("duplicate key")
 

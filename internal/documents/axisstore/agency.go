@@ -30,17 +30,17 @@ func scanAgency(scan func(...any) error) (a axis.Agency, err error) {
 
 // Agencies implements [axis.Store].
 func (s *Store) Agencies(ctx context.Context) ([]axis.Agency, error) {
-	return all(ctx, s.DB, scanAgency, `SELECT `+agencyColumns+` FROM axis_agency t ORDER BY t.id`)
+	return storage.All(ctx, s.DB, scanAgency, `SELECT `+agencyColumns+` FROM axis_agency t ORDER BY t.id`)
 }
 
 // Agency implements [axis.Tx].
 func (t *tx) Agency(ctx context.Context, id int64) (axis.Agency, error) {
-	return one(ctx, t, scanAgency, "axis.agency_unknown", `SELECT `+agencyColumns+` FROM axis_agency t WHERE t.id = $1`+t.lock, id)
+	return storage.One(ctx, t, scanAgency, "axis.agency_unknown", `SELECT `+agencyColumns+` FROM axis_agency t WHERE t.id = $1`+t.lock, id)
 }
 
 // Merged implements [axis.Tx].
 func (t *tx) Merged(ctx context.Context) ([]axis.Agency, error) {
-	return all(ctx, t, scanAgency, `SELECT `+agencyColumns+` FROM axis_agency t WHERE t.valid_to <> 0 AND t.successors <> '' ORDER BY t.id`)
+	return storage.All(ctx, t, scanAgency, `SELECT `+agencyColumns+` FROM axis_agency t WHERE t.valid_to <> 0 AND t.successors <> '' ORDER BY t.id`)
 }
 
 // Lookup implements [axis.Store].
@@ -56,7 +56,7 @@ func (t *tx) Lookup(ctx context.Context, codes []string) ([]axis.Binding, error)
 func lookup(ctx context.Context, q outbox.Querier, codes []string) (out []axis.Binding, err error) {
 	codes = slices.Compact(slices.Sorted(slices.Values(codes)))
 	err = inChunks(codes, func(in string, args []any) error {
-		list, err := all(ctx, q, func(scan func(...any) error) (b axis.Binding, err error) {
+		list, err := storage.All(ctx, q, func(scan func(...any) error) (b axis.Binding, err error) {
 			var from, to int64
 			b.Agency, err = scanAgency(func(dest ...any) error { return scan(append([]any{&b.Code, &from, &to}, dest...)...) })
 			b.From, b.To = storage.Time(from), storage.Time(to)
@@ -71,7 +71,7 @@ func lookup(ctx context.Context, q outbox.Querier, codes []string) (out []axis.B
 
 // AddAgency implements [axis.Tx].
 func (t *tx) AddAgency(ctx context.Context, a axis.Agency, r axis.Revision) (int64, error) {
-	id, err := one(ctx, t, number, "axis.agency_unknown", `INSERT INTO axis_agency (code, name, mail, mobile, fax, parent, old_code, aliases, owner, is_agency, locked, valid_from, valid_to,
+	id, err := storage.One(ctx, t, number, "axis.agency_unknown", `INSERT INTO axis_agency (code, name, mail, mobile, fax, parent, old_code, aliases, owner, is_agency, locked, valid_from, valid_to,
 		successors, act, version, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id`,
 		a.Code, a.Name, a.Mail, a.Mobile, a.Fax, a.Parent, a.Old, list(a.Aliases), string(a.Owner), a.IsAgency, a.Locked, storage.Micros(a.From), storage.Micros(a.To),
 		list(a.Successors), a.Act, int64(a.Version), storage.Micros(a.Changed))
@@ -102,7 +102,7 @@ func (t *tx) PutAgency(ctx context.Context, a axis.Agency, old int, r axis.Revis
 
 // bind makes the codes of an agency mean it from now on, ends those that it gave up, and keeps the revision.
 func (t *tx) bind(ctx context.Context, a axis.Agency, r axis.Revision) error {
-	held, err := all(ctx, t, text, `SELECT code FROM axis_code WHERE agency = $1 AND valid_to = 0`, a.ID)
+	held, err := storage.All(ctx, t, text, `SELECT code FROM axis_code WHERE agency = $1 AND valid_to = 0`, a.ID)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (t *tx) bind(ctx context.Context, a axis.Agency, r axis.Revision) error {
 
 // History implements [axis.Store].
 func (s *Store) History(ctx context.Context, agency int64) ([]axis.Revision, error) {
-	return all(ctx, s.DB, func(scan func(...any) error) (r axis.Revision, err error) {
+	return storage.All(ctx, s.DB, func(scan func(...any) error) (r axis.Revision, err error) {
 		var version, at int64
 		err = scan(&version, &at, &r.Actor, &r.What, &r.Act, &r.Snapshot)
 		r.Version, r.At = int(version), storage.Time(at)

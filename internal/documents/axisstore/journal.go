@@ -23,7 +23,7 @@ func (t *tx) Head(ctx context.Context) (seq int64, hash string, err error) {
 		seq  int64
 		hash string
 	}
-	h, err := one(ctx, t, func(scan func(...any) error) (h head, err error) { return h, scan(&h.seq, &h.hash) }, "axis.journal_broken",
+	h, err := storage.One(ctx, t, func(scan func(...any) error) (h head, err error) { return h, scan(&h.seq, &h.hash) }, "axis.journal_broken",
 		`SELECT t.seq, t.hash FROM axis_head t WHERE t.id = 1`+t.lock)
 	return h.seq, h.hash, err
 }
@@ -73,7 +73,7 @@ func (s *Store) Journal(ctx context.Context, q axis.JournalQuery) ([]axis.Entry,
 		order = " ORDER BY seq DESC LIMIT ?"
 	}
 	c.text(order, q.Limit)
-	return all(ctx, s.DB, scanEntry, `SELECT `+entryColumns+` FROM axis_journal`+c.b.String(), c.args...)
+	return storage.All(ctx, s.DB, scanEntry, `SELECT `+entryColumns+` FROM axis_journal`+c.b.String(), c.args...)
 }
 
 // Alert implements [axis.Tx].
@@ -86,7 +86,7 @@ func (t *tx) Alert(ctx context.Context, a axis.Alert) error {
 
 // Alerts implements [axis.Store].
 func (s *Store) Alerts(ctx context.Context, limit int) ([]axis.Alert, error) {
-	return all(ctx, s.DB, func(scan func(...any) error) (a axis.Alert, err error) {
+	return storage.All(ctx, s.DB, func(scan func(...any) error) (a axis.Alert, err error) {
 		var party string
 		var first, last int64
 		err = scan(&a.Kind, &a.Agency, &a.Subject, &party, &a.DocID, &a.Count, &first, &last)
@@ -138,7 +138,7 @@ func (s *Store) Traffic(ctx context.Context, since, until time.Time) ([]axis.Age
 			func(t *axis.AgencyTraffic, _ string, n, _, _ int64) { t.Refused = n },
 		},
 	} {
-		_, err := all(ctx, s.DB, func(scan func(...any) error) (struct{}, error) {
+		_, err := storage.All(ctx, s.DB, func(scan func(...any) error) (struct{}, error) {
 			var code, kind string
 			var n, receivers, size int64
 			err := scan(&code, &kind, &n, &receivers, &size)
@@ -174,7 +174,7 @@ func (s *Store) Waiting(ctx context.Context, now time.Time) ([]axis.AgencyWaitin
 		}
 		return found[k]
 	}
-	_, err := all(ctx, s.DB, func(scan func(...any) error) (struct{}, error) {
+	_, err := storage.All(ctx, s.DB, func(scan func(...any) error) (struct{}, error) {
 		var code, party string
 		var n, urgent, late, failed, oldest int64
 		err := scan(&code, &party, &n, &urgent, &late, &failed, &oldest)
@@ -186,7 +186,7 @@ func (s *Store) Waiting(ctx context.Context, now time.Time) ([]axis.AgencyWaitin
 	if err != nil {
 		return nil, err
 	}
-	_, err = all(ctx, s.DB, func(scan func(...any) error) (struct{}, error) {
+	_, err = storage.All(ctx, s.DB, func(scan func(...any) error) (struct{}, error) {
 		var code, party string
 		var n int64
 		err := scan(&code, &party, &n)
@@ -209,5 +209,5 @@ func (s *Store) Late(ctx context.Context, q axis.LateQuery) ([]axis.Copy, error)
 		c.add("t.to_code = ?", q.To)
 	}
 	c.text(" ORDER BY t.priority DESC, t.sent_at, t.seq LIMIT ?", q.Limit)
-	return all(ctx, s.DB, scanCopy, `SELECT `+copyColumns+copyFrom+c.b.String(), c.args...)
+	return storage.All(ctx, s.DB, scanCopy, `SELECT `+copyColumns+copyFrom+c.b.String(), c.args...)
 }

@@ -30,17 +30,17 @@ func (s *Store) Known(ctx context.Context, p axis.Party, kind, sha string) (axis
 }
 
 func known(ctx context.Context, q outbox.Querier, p axis.Party, kind, sha string) (axis.Message, error) {
-	return one(ctx, q, scanMessage, "axis.message_unknown", `SELECT `+messageColumns+` FROM axis_message t WHERE t.party = $1 AND t.kind = $2 AND t.sha256 = $3`, string(p), kind, sha)
+	return storage.One(ctx, q, scanMessage, "axis.message_unknown", `SELECT `+messageColumns+` FROM axis_message t WHERE t.party = $1 AND t.kind = $2 AND t.sha256 = $3`, string(p), kind, sha)
 }
 
 // Message implements [axis.Store].
 func (s *Store) Message(ctx context.Context, id string) (axis.Message, error) {
-	return one(ctx, s.DB, scanMessage, "axis.message_unknown", `SELECT `+messageColumns+` FROM axis_message t WHERE t.id = $1`, id)
+	return storage.One(ctx, s.DB, scanMessage, "axis.message_unknown", `SELECT `+messageColumns+` FROM axis_message t WHERE t.id = $1`, id)
 }
 
 // Message implements [axis.Tx].
 func (t *tx) Message(ctx context.Context, id string) (axis.Message, error) {
-	return one(ctx, t, scanMessage, "axis.message_unknown", `SELECT `+messageColumns+` FROM axis_message t WHERE t.id = $1`+t.lock, id)
+	return storage.One(ctx, t, scanMessage, "axis.message_unknown", `SELECT `+messageColumns+` FROM axis_message t WHERE t.id = $1`+t.lock, id)
 }
 
 // AddMessage implements [axis.Tx].
@@ -72,19 +72,19 @@ func (t *tx) PutMessage(ctx context.Context, m axis.Message) error {
 
 // SameNumber implements [axis.Tx].
 func (t *tx) SameNumber(ctx context.Context, m axis.Message) ([]string, error) {
-	return all(ctx, t, text, `SELECT document_id FROM axis_message WHERE from_agency = $1 AND number = $2 AND notation = $3 AND year = $4 AND kind = 'edoc' AND doc_kind = 0 AND id <> $5
+	return storage.All(ctx, t, text, `SELECT document_id FROM axis_message WHERE from_agency = $1 AND number = $2 AND notation = $3 AND year = $4 AND kind = 'edoc' AND doc_kind = 0 AND id <> $5
 		ORDER BY sent_at LIMIT 5`, m.FromID, m.Code.Number, m.Code.Notation, int64(m.Year), m.ID)
 }
 
 // Refers implements [axis.Store].
 func (s *Store) Refers(ctx context.Context, sha string) (bool, error) {
-	n, err := one(ctx, s.DB, number, "axis.message_unknown", `SELECT COUNT(*) FROM axis_message WHERE sha256 = $1 AND expired_at = 0`, sha)
+	n, err := storage.One(ctx, s.DB, number, "axis.message_unknown", `SELECT COUNT(*) FROM axis_message WHERE sha256 = $1 AND expired_at = 0`, sha)
 	return n > 0, err
 }
 
 // Ended implements [axis.Store].
 func (s *Store) Ended(ctx context.Context, before time.Time, limit int) ([]string, error) {
-	return all(ctx, s.DB, text, `SELECT m.id FROM axis_message m WHERE m.sent_at < $1 AND m.expired_at = 0
+	return storage.All(ctx, s.DB, text, `SELECT m.id FROM axis_message m WHERE m.sent_at < $1 AND m.expired_at = 0
 		AND NOT EXISTS (SELECT 1 FROM axis_copy c WHERE c.message = m.id AND c.state <> 'done') ORDER BY m.sent_at LIMIT $2`, storage.Micros(before), limit)
 }
 
@@ -107,29 +107,29 @@ func scanCopy(scan func(...any) error) (c axis.Copy, err error) {
 
 // Copy implements [axis.Store].
 func (s *Store) Copy(ctx context.Context, id string) (axis.Copy, error) {
-	return one(ctx, s.DB, scanCopy, "axis.message_unknown", `SELECT `+copyColumns+copyFrom+` WHERE t.id = $1`, id)
+	return storage.One(ctx, s.DB, scanCopy, "axis.message_unknown", `SELECT `+copyColumns+copyFrom+` WHERE t.id = $1`, id)
 }
 
 // Copy implements [axis.Tx].
 func (t *tx) Copy(ctx context.Context, id string) (axis.Copy, error) {
-	return one(ctx, t, scanCopy, "axis.message_unknown", `SELECT `+copyColumns+copyFrom+` WHERE t.id = $1`+t.lock, id)
+	return storage.One(ctx, t, scanCopy, "axis.message_unknown", `SELECT `+copyColumns+copyFrom+` WHERE t.id = $1`+t.lock, id)
 }
 
 // Original implements [axis.Tx]. The plus keeps SQLite from going through all copies of the agency instead of the few messages
 // of that identifier.
 func (t *tx) Original(ctx context.Context, document string, from, to int64) (axis.Copy, error) {
-	return one(ctx, t, scanCopy, "axis.message_unknown", `SELECT `+copyColumns+copyFrom+`
+	return storage.One(ctx, t, scanCopy, "axis.message_unknown", `SELECT `+copyColumns+copyFrom+`
 		WHERE t.message IN (SELECT id FROM axis_message WHERE document_id = $1 AND from_agency = $2 AND kind = 'edoc') AND +t.agency = $3 ORDER BY t.seq DESC LIMIT 1`+t.lock, document, from, to)
 }
 
 // Receivers implements [axis.Tx].
 func (t *tx) Receivers(ctx context.Context, document string, from int64) ([]axis.Copy, error) {
-	return all(ctx, t, scanCopy, `SELECT `+copyColumns+copyFrom+` WHERE m.document_id = $1 AND m.from_agency = $2 AND m.kind = 'edoc' ORDER BY t.seq DESC`+t.lock, document, from)
+	return storage.All(ctx, t, scanCopy, `SELECT `+copyColumns+copyFrom+` WHERE m.document_id = $1 AND m.from_agency = $2 AND m.kind = 'edoc' ORDER BY t.seq DESC`+t.lock, document, from)
 }
 
 // CopiesElsewhere implements [axis.Tx].
 func (t *tx) CopiesElsewhere(ctx context.Context, agency int64, than axis.Party) ([]axis.Copy, error) {
-	return all(ctx, t, scanCopy, `SELECT `+copyColumns+copyFrom+` WHERE t.agency = $1 AND t.party <> $2 ORDER BY t.seq`+t.lock, agency, string(than))
+	return storage.All(ctx, t, scanCopy, `SELECT `+copyColumns+copyFrom+` WHERE t.agency = $1 AND t.party <> $2 ORDER BY t.seq`+t.lock, agency, string(than))
 }
 
 // AddCopies implements [axis.Tx].
@@ -167,12 +167,12 @@ func (s *Store) Received(ctx context.Context, p axis.Party, q axis.ReceivedQuery
 	}
 	c.period("t.sent_at", q.Since, q.Until)
 	c.text(" ORDER BY t.seq LIMIT ? OFFSET ?", q.Limit, q.Skip)
-	return all(ctx, s.DB, scanCopy, `SELECT `+copyColumns+copyFrom+c.b.String(), c.args...)
+	return storage.All(ctx, s.DB, scanCopy, `SELECT `+copyColumns+copyFrom+c.b.String(), c.args...)
 }
 
 // Count implements [axis.Store].
 func (s *Store) Count(ctx context.Context, p axis.Party, kind string) (int, error) {
-	n, err := one(ctx, s.DB, number, "axis.message_unknown", `SELECT COUNT(*) FROM axis_copy WHERE party = $1 AND kind = $2 AND state <> 'done'`, string(p), kind)
+	n, err := storage.One(ctx, s.DB, number, "axis.message_unknown", `SELECT COUNT(*) FROM axis_copy WHERE party = $1 AND kind = $2 AND state <> 'done'`, string(p), kind)
 	return int(n), err
 }
 
@@ -186,10 +186,10 @@ func (s *Store) Sent(ctx context.Context, p axis.Party, q axis.SentQuery) ([]axi
 	}
 	c.period("t.sent_at", q.Since, q.Until)
 	c.text(" ORDER BY t.seq LIMIT ? OFFSET ?", q.Limit, q.Skip)
-	return all(ctx, s.DB, scanCopy, `SELECT `+copyColumns+copyFrom+c.b.String(), c.args...)
+	return storage.All(ctx, s.DB, scanCopy, `SELECT `+copyColumns+copyFrom+c.b.String(), c.args...)
 }
 
 // Leased implements [axis.Store].
 func (s *Store) Leased(ctx context.Context, before time.Time, limit int) ([]string, error) {
-	return all(ctx, s.DB, text, `SELECT id FROM axis_copy WHERE state = 'processing' AND lease_until <= $1 ORDER BY lease_until LIMIT $2`, storage.Micros(before), limit)
+	return storage.All(ctx, s.DB, text, `SELECT id FROM axis_copy WHERE state = 'processing' AND lease_until <= $1 ORDER BY lease_until LIMIT $2`, storage.Micros(before), limit)
 }

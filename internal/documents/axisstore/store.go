@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"truc/internal/documents/axis"
-	"truc/internal/errs"
 	"truc/internal/outbox"
 	"truc/internal/storage"
 )
@@ -65,36 +64,6 @@ func (t *tx) execEach(ctx context.Context, query string, rows iter.Seq[[]any]) e
 		}
 	}
 	return nil
-}
-
-// all reads rows with scan.
-func all[T any](ctx context.Context, q outbox.Querier, scan func(scan func(...any) error) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, rows.Err()
-}
-
-// one reads the first row; errs.NotFound without one.
-func one[T any](ctx context.Context, q outbox.Querier, scan func(scan func(...any) error) (T, error), key, query string, args ...any) (v T, err error) {
-	list, err := all(ctx, q, scan, query, args...)
-	if err == nil && len(list) == 0 {
-		err = errs.E(errs.NotFound, key, storage.ErrNoRows)
-	}
-	if err != nil {
-		return v, err
-	}
-	return list[0], nil
 }
 
 func number(scan func(...any) error) (n int64, err error) { return n, scan(&n) }

@@ -33,17 +33,17 @@ func scanSystem(scan func(...any) error) (s axis.StoredSystem, err error) {
 
 // System implements [axis.Store].
 func (s *Store) System(ctx context.Context, id string) (axis.StoredSystem, error) {
-	return one(ctx, s.DB, scanSystem, "axis.system_unknown", `SELECT `+systemColumns+` FROM axis_system t WHERE t.id = $1`, id)
+	return storage.One(ctx, s.DB, scanSystem, "axis.system_unknown", `SELECT `+systemColumns+` FROM axis_system t WHERE t.id = $1`, id)
 }
 
 // Systems implements [axis.Store].
 func (s *Store) Systems(ctx context.Context) ([]axis.StoredSystem, error) {
-	return all(ctx, s.DB, scanSystem, `SELECT `+systemColumns+` FROM axis_system t ORDER BY t.id`)
+	return storage.All(ctx, s.DB, scanSystem, `SELECT `+systemColumns+` FROM axis_system t ORDER BY t.id`)
 }
 
 // System implements [axis.Tx].
 func (t *tx) System(ctx context.Context, id string) (axis.StoredSystem, error) {
-	return one(ctx, t, scanSystem, "axis.system_unknown", `SELECT `+systemColumns+` FROM axis_system t WHERE t.id = $1`+t.lock, id)
+	return storage.One(ctx, t, scanSystem, "axis.system_unknown", `SELECT `+systemColumns+` FROM axis_system t WHERE t.id = $1`+t.lock, id)
 }
 
 // PutSystem implements [axis.Tx].

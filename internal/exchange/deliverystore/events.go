@@ -13,7 +13,7 @@ func scanNumber(scan func(...any) error) (n int64, err error) { return n, scan(&
 // AddEvent implements [delivery.Store]. The row of the stream is held until the transaction ends, so that numbers follow
 // the order of commits and a reader that has seen one has seen all before it.
 func (s *Store) AddEvent(ctx context.Context, tx delivery.Tx, service string, e delivery.Event) (int64, error) {
-	seq, err := one(ctx, tx, scanNumber, "delivery.message_unknown", `INSERT INTO delivery_stream (service, last) VALUES ($1, 1)
+	seq, err := storage.One(ctx, tx, scanNumber, "delivery.message_unknown", `INSERT INTO delivery_stream (service, last) VALUES ($1, 1)
 		ON CONFLICT (service) DO UPDATE SET last = delivery_stream.last + 1 RETURNING last`, service)
 	if err != nil {
 		return 0, err
@@ -50,7 +50,7 @@ func (s *Store) Events(ctx context.Context, tx delivery.Tx, service, typ string,
 
 // LastEvent implements [delivery.Store].
 func (s *Store) LastEvent(ctx context.Context, tx delivery.Tx, service string) (int64, error) {
-	n, err := one(ctx, tx, scanNumber, "delivery.message_unknown", `SELECT last FROM delivery_stream WHERE service = $1`, service)
+	n, err := storage.One(ctx, tx, scanNumber, "delivery.message_unknown", `SELECT last FROM delivery_stream WHERE service = $1`, service)
 	if errs.Is(err, errs.NotFound) {
 		return 0, nil
 	}
@@ -77,15 +77,15 @@ func (s *Store) PutSubscription(ctx context.Context, tx delivery.Tx, b delivery.
 
 // Subscription implements [delivery.Store].
 func (s *Store) Subscription(ctx context.Context, tx delivery.Tx, id string) (delivery.Subscription, error) {
-	return one(ctx, s.read(tx), scanSub, "delivery.subscription_unknown", `SELECT `+subColumns+` FROM delivery_subscription WHERE id = $1`+lock(tx), id)
+	return storage.One(ctx, s.read(tx), scanSub, "delivery.subscription_unknown", `SELECT `+subColumns+` FROM delivery_subscription WHERE id = $1`+lock(tx), id)
 }
 
 // Subscriptions implements [delivery.Store]. In a transaction the rows are locked, so that one batch starts once.
 func (s *Store) Subscriptions(ctx context.Context, tx delivery.Tx, service, typ string) ([]delivery.Subscription, error) {
 	if service == "" && typ == "" {
-		return all(ctx, s.read(tx), scanSub, `SELECT `+subColumns+` FROM delivery_subscription ORDER BY service, type, subscriber`)
+		return storage.All(ctx, s.read(tx), scanSub, `SELECT `+subColumns+` FROM delivery_subscription ORDER BY service, type, subscriber`)
 	}
-	return all(ctx, tx, scanSub, `SELECT `+subColumns+` FROM delivery_subscription WHERE service = $1 AND type = $2 ORDER BY subscriber`+lock(tx), service, typ)
+	return storage.All(ctx, tx, scanSub, `SELECT `+subColumns+` FROM delivery_subscription WHERE service = $1 AND type = $2 ORDER BY subscriber`+lock(tx), service, typ)
 }
 
 // DeleteSubscription implements [delivery.Store].
@@ -114,11 +114,11 @@ func (s *Store) PutFollowing(ctx context.Context, tx delivery.Tx, f delivery.Fol
 
 // FollowingOf implements [delivery.Store].
 func (s *Store) FollowingOf(ctx context.Context, tx delivery.Tx, subscriber, service, typ string) (delivery.Following, error) {
-	return one(ctx, s.read(tx), scanFollowing, "delivery.subscription_unknown", `SELECT `+followColumns+` FROM delivery_following
+	return storage.One(ctx, s.read(tx), scanFollowing, "delivery.subscription_unknown", `SELECT `+followColumns+` FROM delivery_following
 		WHERE subscriber = $1 AND service = $2 AND type = $3`+lock(tx), subscriber, service, typ)
 }
 
 // Followings implements [delivery.Store].
 func (s *Store) Followings(ctx context.Context) ([]delivery.Following, error) {
-	return all(ctx, s.DB, scanFollowing, `SELECT `+followColumns+` FROM delivery_following ORDER BY subscriber, service, type`)
+	return storage.All(ctx, s.DB, scanFollowing, `SELECT `+followColumns+` FROM delivery_following ORDER BY subscriber, service, type`)
 }

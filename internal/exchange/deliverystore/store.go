@@ -4,7 +4,6 @@ package deliverystore
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"time"
 
@@ -41,36 +40,6 @@ func lock(tx delivery.Tx) string {
 		return " FOR UPDATE"
 	}
 	return ""
-}
-
-// all reads rows with scan.
-func all[T any](ctx context.Context, q delivery.Tx, scan func(scan func(...any) error) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, rows.Err()
-}
-
-// one reads the first row; errs.NotFound without one.
-func one[T any](ctx context.Context, q delivery.Tx, scan func(scan func(...any) error) (T, error), key, query string, args ...any) (v T, err error) {
-	list, err := all(ctx, q, scan, query, args...)
-	if err == nil && len(list) == 0 {
-		err = errs.E(errs.NotFound, key, sql.ErrNoRows)
-	}
-	if err != nil {
-		return v, err
-	}
-	return list[0], nil
 }
 
 const outColumns = `seq, sender, id, service, method, path, query, content_type, body, size, digest, order_key, skip, kind, ref, user_id, activity, basis,
@@ -116,18 +85,18 @@ func (s *Store) AddOut(ctx context.Context, tx delivery.Tx, m delivery.Outgoing)
 	if err != nil {
 		return m, false, err
 	}
-	stored, err = one(ctx, tx, scanOut, "delivery.message_unknown", `SELECT `+outColumns+` FROM delivery_out WHERE sender = $1 AND id = $2`, m.From.String(), m.ID)
+	stored, err = storage.One(ctx, tx, scanOut, "delivery.message_unknown", `SELECT `+outColumns+` FROM delivery_out WHERE sender = $1 AND id = $2`, m.From.String(), m.ID)
 	return stored, n == 1, err
 }
 
 // Out implements [delivery.Store].
 func (s *Store) Out(ctx context.Context, tx delivery.Tx, seq int64) (delivery.Outgoing, error) {
-	return one(ctx, s.read(tx), scanOut, "delivery.message_unknown", `SELECT `+outColumns+` FROM delivery_out WHERE seq = $1`+lock(tx), seq)
+	return storage.One(ctx, s.read(tx), scanOut, "delivery.message_unknown", `SELECT `+outColumns+` FROM delivery_out WHERE seq = $1`+lock(tx), seq)
 }
 
 // ByID implements [delivery.Store].
 func (s *Store) ByID(ctx context.Context, sender, id string) (delivery.Outgoing, error) {
-	return one(ctx, s.DB, scanOut, "delivery.message_unknown", `SELECT `+outColumns+` FROM delivery_out WHERE sender = $1 AND id = $2`, sender, id)
+	return storage.One(ctx, s.DB, scanOut, "delivery.message_unknown", `SELECT `+outColumns+` FROM delivery_out WHERE sender = $1 AND id = $2`, sender, id)
 }
 
 // PutOut implements [delivery.Store].
@@ -157,7 +126,7 @@ func scanIn(scan func(...any) error) (m delivery.Incoming, err error) {
 
 // AddIn implements [delivery.Store].
 func (s *Store) AddIn(ctx context.Context, tx delivery.Tx, m delivery.Incoming) (seq int64, err error) {
-	list, err := all(ctx, tx, func(scan func(...any) error) (n int64, err error) { return n, scan(&n) },
+	list, err := storage.All(ctx, tx, func(scan func(...any) error) (n int64, err error) { return n, scan(&n) },
 		`INSERT INTO delivery_in (sender, id, service, method, path, query, content_type, purpose, dossier, user_id, body, digest, order_key, mode, state, received_at,
 		expires_at, done_at, lease, leased_until, attempts, status, answer_type, answer, error)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, '', 0, 0, $19, $20, $21, $22)
@@ -175,12 +144,12 @@ func (s *Store) AddIn(ctx context.Context, tx delivery.Tx, m delivery.Incoming) 
 
 // In implements [delivery.Store].
 func (s *Store) In(ctx context.Context, sender, id string) (delivery.Incoming, error) {
-	return one(ctx, s.DB, scanIn, "delivery.message_unknown", `SELECT `+inColumns+` FROM delivery_in WHERE sender = $1 AND id = $2`, sender, id)
+	return storage.One(ctx, s.DB, scanIn, "delivery.message_unknown", `SELECT `+inColumns+` FROM delivery_in WHERE sender = $1 AND id = $2`, sender, id)
 }
 
 // InBySeq implements [delivery.Store].
 func (s *Store) InBySeq(ctx context.Context, tx delivery.Tx, seq int64) (delivery.Incoming, error) {
-	return one(ctx, s.read(tx), scanIn, "delivery.message_unknown", `SELECT `+inColumns+` FROM delivery_in WHERE seq = $1`+lock(tx), seq)
+	return storage.One(ctx, s.read(tx), scanIn, "delivery.message_unknown", `SELECT `+inColumns+` FROM delivery_in WHERE seq = $1`+lock(tx), seq)
 }
 
 // PutIn implements [delivery.Store].
@@ -201,7 +170,7 @@ func (s *Store) NextIn(ctx context.Context, tx delivery.Tx, service string, now 
 	if lock(tx) != "" {
 		end = " FOR UPDATE SKIP LOCKED"
 	}
-	return one(ctx, tx, scanIn, "delivery.inbox_empty", `SELECT `+inColumns+` FROM delivery_in m WHERE service = $1 AND state = 'accepted' AND mode = 'pull' AND leased_until <= $2
+	return storage.One(ctx, tx, scanIn, "delivery.inbox_empty", `SELECT `+inColumns+` FROM delivery_in m WHERE service = $1 AND state = 'accepted' AND mode = 'pull' AND leased_until <= $2
 		AND (order_key = '' OR NOT EXISTS (SELECT 1 FROM delivery_in b WHERE b.service = m.service AND b.sender = m.sender AND b.order_key = m.order_key
 			AND b.seq < m.seq AND b.state IN ('accepted', 'dead') AND b.mode = 'pull'))
 		ORDER BY seq LIMIT 1`+end, service, storage.Micros(now))
@@ -212,12 +181,12 @@ func (s *Store) ByLease(ctx context.Context, tx delivery.Tx, lease string) (deli
 	if lease == "" {
 		return delivery.Incoming{}, errs.E(errs.NotFound, "delivery.lease_unknown", nil)
 	}
-	return one(ctx, s.read(tx), scanIn, "delivery.lease_unknown", `SELECT `+inColumns+` FROM delivery_in WHERE lease = $1`+lock(tx), lease)
+	return storage.One(ctx, s.read(tx), scanIn, "delivery.lease_unknown", `SELECT `+inColumns+` FROM delivery_in WHERE lease = $1`+lock(tx), lease)
 }
 
 // Queue implements [delivery.Store].
 func (s *Store) Queue(ctx context.Context) ([]delivery.QueueRow, error) {
-	return all(ctx, s.DB, func(scan func(...any) error) (r delivery.QueueRow, err error) {
+	return storage.All(ctx, s.DB, func(scan func(...any) error) (r delivery.QueueRow, err error) {
 		var state string
 		var oldest int64
 		err = scan(&r.Peer, &state, &r.N, &oldest)
@@ -228,12 +197,12 @@ func (s *Store) Queue(ctx context.Context) ([]delivery.QueueRow, error) {
 
 // DeadOut implements [delivery.Store].
 func (s *Store) DeadOut(ctx context.Context, limit int) ([]delivery.Outgoing, error) {
-	return all(ctx, s.DB, scanOut, `SELECT `+outColumns+` FROM delivery_out WHERE state = 'dead' ORDER BY created_at, seq LIMIT $1`, limit)
+	return storage.All(ctx, s.DB, scanOut, `SELECT `+outColumns+` FROM delivery_out WHERE state = 'dead' ORDER BY created_at, seq LIMIT $1`, limit)
 }
 
 // DeadIn implements [delivery.Store].
 func (s *Store) DeadIn(ctx context.Context, limit int) ([]delivery.Incoming, error) {
-	return all(ctx, s.DB, scanIn, `SELECT `+inColumns+` FROM delivery_in WHERE state = 'dead' ORDER BY seq LIMIT $1`, limit)
+	return storage.All(ctx, s.DB, scanIn, `SELECT `+inColumns+` FROM delivery_in WHERE state = 'dead' ORDER BY seq LIMIT $1`, limit)
 }
 
 // Prune implements [delivery.Store].
