@@ -31,25 +31,25 @@ func (p *Pages) fillAct(r *http.Request, page *actPage, s subject, form url.Valu
 }
 
 func (p *Pages) fillField(r *http.Request, page *actPage, s subject, name string, form url.Values) error {
-	value, problem := form.Get(name), page.Problems.For(name)
+	value, problem, by := form.Get(name), page.Problems.For(name), p.who(r)
 	label, hint := page.T("docs.ask."+name), ""
 	if key := "docs.ask." + name + "_hint"; p.Messages.Has("vi", key) {
 		hint = page.T(key)
 	}
 	switch name {
 	case "to", "next", "lead":
-		people, err := p.Desk.People(r.Context(), p.who(r), "")
+		people, err := p.Desk.People(r.Context(), by, "")
 		if err != nil {
 			return err
 		}
 		field := ui.Select{Name: name, Label: label, Hint: hint, Value: value, Empty: page.T("docs.field.choose"), Error: problem, Options: options(people)}
 		if name != "lead" && s.out != nil {
 			field.Empty = page.T("docs.ask.signer_at_once")
-			field.Options = slices.DeleteFunc(field.Options, func(o ui.Option) bool { return o.Value == p.who(r).Account || o.Value == s.out.Form.Signer })
+			field.Options = slices.DeleteFunc(field.Options, func(o ui.Option) bool { return o.Value == by.Account || o.Value == s.out.Form.Signer })
 		}
 		page.Selects = append(page.Selects, field)
 	case "helpers":
-		people, err := p.Desk.People(r.Context(), p.who(r), "")
+		people, err := p.Desk.People(r.Context(), by, "")
 		if err != nil {
 			return err
 		}

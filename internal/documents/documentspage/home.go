@@ -27,7 +27,6 @@ type alertView struct {
 // homeSection is work of one kind that waits for the officer.
 type homeSection struct {
 	ID, Title, Caption, AllURL string
-	Count                      string
 	Rows                       []rowView
 }
 

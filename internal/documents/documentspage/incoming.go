@@ -63,11 +63,7 @@ func (p *Pages) incomingPage(r *http.Request, id string) (documentPage, *documen
 
 func (p *Pages) incomingHead(page *documentPage, in *documents.Incoming) {
 	a := in.Arrival
-	add := func(key, value, sub string) {
-		if value != "" {
-			page.Facts = append(page.Facts, fact{page.T(key), value, sub})
-		}
-	}
+	add := page.addFact
 	add("docs.fact.sender", a.Sender.Name, a.Sender.Code)
 	add("docs.fact.date", day(a.Date), a.Place)
 	add("docs.fact.signer", a.Signer, a.SignerTitle)
@@ -77,14 +73,7 @@ func (p *Pages) incomingHead(page *documentPage, in *documents.Incoming) {
 		add("docs.fact.due", i18n.DateTime(in.DueDate), "")
 	}
 	card := ui.SummaryList{Title: page.T("docs.card.message")}
-	row := func(key string, values ...string) {
-		values = present(values)
-		if len(values) == 1 {
-			card.Rows = append(card.Rows, ui.SummaryRow{Key: page.T(key), Value: values[0]})
-		} else if len(values) > 1 {
-			card.Rows = append(card.Rows, ui.SummaryRow{Key: page.T(key), Lines: values})
-		}
-	}
+	row := func(key string, values ...string) { addRow(page.Page, &card, key, values) }
 	row("docs.field.summary", a.Summary)
 	row("docs.field.to_places", a.ToPlaces...)
 	row("docs.field.appendixes", a.Appendixes...)

@@ -28,7 +28,6 @@ type documentPage struct {
 	MainHint               string
 	Others                 []actLink
 	Cards                  []ui.SummaryList
-	Text                   []string
 	View                   *fileView
 	Files                  []fileView
 	Attach                 *ui.File
@@ -44,6 +43,13 @@ type documentPage struct {
 }
 
 type fact struct{ Label, Value, Sub string }
+
+// addFact adds a fact to the head of the page, unless there is none.
+func (page *documentPage) addFact(key, value, sub string) {
+	if value != "" {
+		page.Facts = append(page.Facts, fact{page.T(key), value, sub})
+	}
+}
 
 type actLink struct{ Name, Text, URL string }
 
@@ -140,11 +146,7 @@ func (p *Pages) link(page ui.Page, l documents.Link, kind documents.Kind) linkVi
 }
 
 func (p *Pages) outgoingHead(page *documentPage, o *documents.Outgoing, people map[string]string) {
-	add := func(key, value, sub string) {
-		if value != "" {
-			page.Facts = append(page.Facts, fact{page.T(key), value, sub})
-		}
-	}
+	add := page.addFact
 	add("docs.fact.date", day(o.Date), "")
 	signer := o.Form.SignerName
 	if signer == "" {
@@ -158,14 +160,7 @@ func (p *Pages) outgoingHead(page *documentPage, o *documents.Outgoing, people m
 	add("docs.fact.document_id", o.DocumentID, "")
 	f := o.Form
 	card := ui.SummaryList{Title: page.T("docs.card.sending")}
-	row := func(key string, values ...string) {
-		values = present(values)
-		if len(values) == 1 {
-			card.Rows = append(card.Rows, ui.SummaryRow{Key: page.T(key), Value: values[0]})
-		} else if len(values) > 1 {
-			card.Rows = append(card.Rows, ui.SummaryRow{Key: page.T(key), Lines: values})
-		}
-	}
+	row := func(key string, values ...string) { addRow(page.Page, &card, key, values) }
 	row("docs.field.addressees", f.Addressees...)
 	var receivers []string
 	for _, x := range o.Receivers() {
@@ -194,8 +189,16 @@ func (p *Pages) outgoingHead(page *documentPage, o *documents.Outgoing, people m
 		}
 		page.Cards = append(page.Cards, card)
 	}
-	if o.Main == nil && o.Signed == nil {
-		page.Text = lines(f.Body)
+}
+
+// addRow adds what there is to say to a card, nothing otherwise.
+func addRow(page ui.Page, card *ui.SummaryList, key string, values []string) {
+	switch values = present(values); len(values) {
+	case 0:
+	case 1:
+		card.Rows = append(card.Rows, ui.SummaryRow{Key: page.T(key), Value: values[0]})
+	default:
+		card.Rows = append(card.Rows, ui.SummaryRow{Key: page.T(key), Lines: values})
 	}
 }
 

@@ -165,15 +165,7 @@ func (l letter) handle(ctx context.Context, s *documentStory, c *deskCrew) error
 		return err
 	}
 	at := c.url + "/documents/in/" + id
-	p, err := c.clerk.get(ctx, at+"/check")
-	if err != nil {
-		return err
-	}
-	f, err := p.form("form-accept")
-	if err != nil {
-		return err
-	}
-	if _, err := f.press(ctx, ""); err != nil {
+	if err := acceptDocument(ctx, c.clerk, at); err != nil {
 		return err
 	}
 	states := []string{"accepted", "assigned", "working", "done"}

@@ -212,15 +212,7 @@ func (s *documentStory) accept(ctx context.Context) error {
 		return err
 	}
 	if state == "arrived" {
-		p, err := s.clerk.get(ctx, s.url(lamDong, "/documents/in/"+id+"/check"))
-		if err != nil {
-			return err
-		}
-		f, err := p.form("form-accept")
-		if err != nil {
-			return err
-		}
-		if _, err := f.press(ctx, ""); err != nil {
+		if err := acceptDocument(ctx, s.clerk, s.url(lamDong, "/documents/in/"+id)); err != nil {
 			return err
 		}
 	}
@@ -378,7 +370,12 @@ func (s *documentStory) acceptedInHue(ctx context.Context) error {
 	if err != nil || state != "arrived" {
 		return err
 	}
-	p, err := s.other.get(ctx, s.url(hue, "/documents/in/"+id+"/check"))
+	return acceptDocument(ctx, s.other, s.url(hue, "/documents/in/"+id))
+}
+
+// acceptDocument looks at the checks of what arrived, as a clerk must, and accepts it.
+func acceptDocument(ctx context.Context, clerk *browser, at string) error {
+	p, err := clerk.get(ctx, at+"/check")
 	if err != nil {
 		return err
 	}
