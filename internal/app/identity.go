@@ -75,7 +75,7 @@ func (n *Node) startIdentity(ctx context.Context) error {
 	if err := n.migrate(ctx, "identity", identitystore.Migrations(), ""); err != nil {
 		return err
 	}
-	store := &identitystore.Store{DB: n.db}
+	store := &identitystore.Store{DB: n.db, Recorded: n.recordSignIn}
 	n.identity = &identity.Service{Sessions: store, Events: store, Officers: store, Now: n.now}
 	officers := make([]identity.Officer, len(n.cfg.Identity.Officers))
 	for i, o := range n.cfg.Identity.Officers {
@@ -99,6 +99,7 @@ func (n *Node) startIdentity(ctx context.Context) error {
 	}
 	pages := &identitypage.Pages{
 		Service: n.identity, Sessions: n.sessions, Sealer: sealer, BaseURL: n.cfg.Web.URL, Renderer: n.renderer, Now: n.now, Log: n.log,
+		Failed: n.recordFailedSignIn,
 		Provider: &identityclient.Client{
 			Issuer: n.cfg.Identity.Issuer, ID: n.cfg.Identity.ClientID, Secret: secret, RedirectURL: n.cfg.Web.URL + "/login/callback", Now: n.now,
 		},

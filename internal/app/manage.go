@@ -23,7 +23,8 @@ func (n *Node) newManage() *manage.API {
 			if n.operators == nil {
 				return manage.Operator{}, errs.E(errs.Unauthenticated, "exchange.key_unknown", nil)
 			}
-			return exchangeapi.AuthenticateOperator(n.operators, n.programs)(ctx, secret)
+			by, err := exchangeapi.AuthenticateOperator(n.operators, n.programs)(ctx, secret)
+			return by, n.recordOperator(ctx, by, err)
 		},
 	}
 }

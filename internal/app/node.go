@@ -65,6 +65,7 @@ type Node struct {
 
 	identity *identity.Service
 	sessions *identitypage.Sessions
+	signIns  signIns
 	audit    *audit.Service
 	center   *directory.Center
 	follower *directory.Follower

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// RecordedAct is an administrative act of the exchange or the directory, as its page shows it. It names no citizen.
+// RecordedAct is an administrative act of the exchange or the directory, or a sign-in of an officer or operator, as the
+// page shows it. It names no citizen.
 type RecordedAct struct {
 	Seq                   int64
 	At                    time.Time
@@ -19,8 +20,8 @@ type ActQuery struct {
 	Limit         int
 }
 
-// ActReader reads what was recorded by [Service.Act] for the exchange and the directory; acts of officers in dossiers
-// are not among them. The newest come first.
+// ActReader reads what was recorded by [Service.Act] for the exchange, the directory and signing in; acts of officers in
+// dossiers are not among them. The newest come first.
 type ActReader interface {
 	Acts(ctx context.Context, q ActQuery) ([]RecordedAct, error)
 }

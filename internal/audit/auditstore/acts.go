@@ -19,7 +19,7 @@ func (s *Store) Acts(ctx context.Context, q audit.ActQuery) (acts []audit.Record
 		before = math.MaxInt64
 	}
 	rows, err := s.DB.QueryContext(ctx, `SELECT seq, at, actor, action, object FROM audit_act
-		WHERE seq < $1 AND (action LIKE 'exchange.%' OR action LIKE 'directory.%') AND ($2 = '' OR actor = $3) AND ($4 = '' OR object = $5)
+		WHERE seq < $1 AND (action LIKE 'exchange.%' OR action LIKE 'directory.%' OR action LIKE 'identity.%') AND ($2 = '' OR actor = $3) AND ($4 = '' OR object = $5)
 		ORDER BY seq DESC LIMIT $6`, before, q.Actor, q.Actor, q.Object, q.Object, q.Limit)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ func (p *Pages) callback(w http.ResponseWriter, r *http.Request) error {
 	next := web.SafeNext(flow.Next)
 	claims, err := p.Provider.Finish(r.Context(), flow, r.URL.Query())
 	if err != nil {
+		if p.Failed != nil {
+			p.Failed(r.Context(), flow.Kind, err)
+		}
 		return p.failed(w, r, next, err)
 	}
 	token, _, err := p.Service.SignIn(r.Context(), flow.Kind, claims, r.UserAgent())

@@ -6,6 +6,7 @@
 package identitypage
 
 import (
+	"context"
 	"embed"
 	"log/slog"
 	"net/http"
@@ -35,6 +36,8 @@ type Pages struct {
 	Renderer *ui.Renderer
 	Now      func() time.Time
 	Log      *slog.Logger
+	// Failed, when set, is told of an attempt that failed before the node knew who it was.
+	Failed func(ctx context.Context, kind reqctx.PrincipalKind, fault error)
 
 	templates *ui.Templates
 }

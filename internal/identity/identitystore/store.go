@@ -29,6 +29,9 @@ func Migrations() fs.FS {
 // Store implements the store ports of identity.
 type Store struct {
 	DB *storage.DB
+	// Recorded, when set, is told of each event in the transaction that stores it; an error undoes both, so that nobody
+	// signs in whose sign-in cannot be recorded.
+	Recorded func(ctx context.Context, tx *storage.Tx, e identity.Event) error
 }
 
 var (
@@ -90,7 +93,7 @@ func (st *Store) OpenSession(ctx context.Context, tokenHash []byte, s identity.S
 		if err != nil {
 			return err
 		}
-		return addEvent(ctx, tx, e)
+		return st.addEvent(ctx, tx, e)
 	})
 	if storage.IsDuplicate(err) {
 		return errs.E(errs.Conflict, "identity.session_exists", err)
@@ -140,7 +143,7 @@ func (st *Store) EndSession(ctx context.Context, kind reqctx.PrincipalKind, subj
 		if e.Issuer == "" {
 			e.Issuer, e.Device = s.Issuer, s.Device
 		}
-		return addEvent(ctx, tx, e)
+		return st.addEvent(ctx, tx, e)
 	})
 }
 
@@ -179,17 +182,20 @@ func (st *Store) SweepSessions(ctx context.Context, endedBefore time.Time) (n in
 	return n, err
 }
 
-func addEvent(ctx context.Context, tx *storage.Tx, e identity.Event) error {
+func (st *Store) addEvent(ctx context.Context, tx *storage.Tx, e identity.Event) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO identity_login_event (at, event, kind, subject, session_id, issuer, device, reason, request_id)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		storage.Micros(e.At), string(e.Kind), string(e.Principal), e.Subject, e.Session, e.Issuer, e.Device, e.Reason, e.RequestID)
-	return err
+	if err != nil || st.Recorded == nil {
+		return err
+	}
+	return st.Recorded(ctx, tx, e)
 }
 
 // AddEvent implements [identity.EventStore].
 func (st *Store) AddEvent(ctx context.Context, e identity.Event) (err error) {
 	defer errs.Wrap(&err, "record sign-in event")
-	return st.DB.InTx(ctx, func(tx *storage.Tx) error { return addEvent(ctx, tx, e) })
+	return st.DB.InTx(ctx, func(tx *storage.Tx) error { return st.addEvent(ctx, tx, e) })
 }
 
 // Events implements [identity.EventStore].
