@@ -43,6 +43,8 @@ type Center struct {
 	TSA      []TSA
 	Store    Store
 	Now      func() time.Time
+
+	waiters waiters
 }
 
 // AnchorID returns the key id that join tokens pin.
@@ -52,7 +54,7 @@ func (c *Center) now() time.Time { return c.Now().UTC().Truncate(time.Microsecon
 
 // change alters the registry and, when that alters the document, signs the next version in the same transaction.
 func (c *Center) change(ctx context.Context, actor string, f func(s *State) error) error {
-	return c.Store.Change(ctx, func(s *State) error {
+	return c.store(ctx, func(s *State) error {
 		before := s.Head.Version
 		if err := f(s); err != nil {
 			return err
@@ -68,6 +70,21 @@ func (c *Center) change(ctx context.Context, actor string, f func(s *State) erro
 		}
 		return nil
 	})
+}
+
+// store changes the registry and tells those who wait for a new version when there is one.
+func (c *Center) store(ctx context.Context, f func(*State) error) error {
+	signed := false
+	err := c.Store.Change(ctx, func(s *State) error {
+		before := s.Head.Version
+		err := f(s)
+		signed = s.Head.Version != before
+		return err
+	})
+	if err == nil && signed {
+		c.waiters.wake()
+	}
+	return err
 }
 
 func storedMicros(t time.Time) int64 { return t.UnixMicro() }
@@ -160,7 +177,7 @@ func (c *Center) document(s *State) *Document {
 
 // Refresh signs a new version when the newest is a day old; the node calls it hourly.
 func (c *Center) Refresh(ctx context.Context) error {
-	return c.Store.Change(ctx, func(s *State) error {
+	return c.store(ctx, func(s *State) error {
 		c.retire(s)
 		due := s.Head.Version == 0 || c.now().Sub(time.Unix(s.Head.IssuedAt, 0)) >= reissueAfter
 		return c.publish(s, due)
@@ -238,45 +255,21 @@ func (c *Center) Invite(ctx context.Context, actor string, inv Invitation) (toke
 
 // Document implements [CenterAPI].
 func (c *Center) Document(ctx context.Context, hash, poll string) ([]byte, Current, error) {
-	env, newest, err := c.Store.Envelope(ctx)
+	held, err := c.newest(ctx)
 	if err != nil {
 		return nil, Current{}, err
 	}
-	cur := Current{Hash: newest, At: c.now().Unix()}
+	cur := Current{Hash: held.hash, At: c.now().Unix()}
 	if cur.Sig, err = sign(c.Key, domainCurrent, cur.message()); err != nil {
 		return nil, Current{}, err
 	}
 	if poll != "" {
-		c.notePoll(ctx, poll)
+		c.notePoll(ctx, held.doc, poll)
 	}
-	if hash == newest {
-		env = nil
+	if hash == held.hash {
+		return nil, cur, nil
 	}
-	return env, cur, nil
-}
-
-// notePoll writes down a node's sign of life when it is genuine; a wrong one is of no consequence.
-func (c *Center) notePoll(ctx context.Context, poll string) {
-	p := strings.Split(poll, ";")
-	if len(p) != 4 {
-		return
-	}
-	at, err := strconv.ParseInt(p[1], 10, 64)
-	if err != nil || !c.recent(at) {
-		return
-	}
-	s, err := c.Store.View(ctx)
-	if err != nil {
-		return
-	}
-	n, ok := s.Nodes[p[0]]
-	if !ok || c.now().Sub(n.LastSeen) < time.Minute {
-		return
-	}
-	pub, err := n.validKey(p[2], c.now(), s.Revoked)
-	if err == nil && verify(pub, domainPoll, []byte(p[0]+"\n"+p[1]), Signature{KeyID: p[2], Sig: p[3]}) == nil {
-		_ = c.Store.Touch(ctx, p[0], c.now()) // last seen is for people; a fault here must not fail the pull
-	}
+	return held.envelope, cur, nil
 }
 
 // NewPoll makes the sign of life that a node sends with its pull.

@@ -35,8 +35,14 @@ type FollowerOptions struct {
 	NodeID   string
 	Signing  crypto.Signer
 	Interval time.Duration // between pulls, default 30 s
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Wait is how long [Follower.Run] lets a center that is an [Awaiter] hold a request, at most [LongestWait]; 0 asks
+	// without waiting.
+	Wait time.Duration
+	// Jitter shortens the pause before a retry, so that a center that comes back is not asked by all in one instant; nil
+	// leaves it as it is.
+	Jitter func(time.Duration) time.Duration
+	Now    func() time.Time
+	Log    *slog.Logger
 	// OnChange is called with each new document, one call at a time.
 	OnChange func(*Document)
 }
@@ -232,33 +238,57 @@ func (f *Follower) RefreshSoon(ctx context.Context) error {
 }
 
 func (f *Follower) refresh(ctx context.Context) (err error) {
-	defer func() {
-		f.mu.Lock()
-		f.lastErr, f.attempted = err, f.opt.Now()
-		f.mu.Unlock()
-	}()
-	f.mu.RLock()
-	hash := ""
-	if f.raw != nil {
-		hash = Hash(f.raw)
-	}
-	f.mu.RUnlock()
-	poll := ""
-	if signing := f.signing(); f.opt.NodeID != "" && signing != nil {
-		if poll, err = NewPoll(f.opt.NodeID, signing, f.opt.Now()); err != nil {
-			return err
-		}
+	defer func() { f.note(err) }()
+	hash, poll, err := f.question()
+	if err != nil {
+		return err
 	}
 	env, cur, err := f.opt.Center.Document(ctx, hash, poll)
 	if err != nil {
 		return err
 	}
+	return f.settle(hash, env, cur)
+}
+
+func (f *Follower) note(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lastErr, f.attempted = err, f.opt.Now()
+}
+
+// question is what a pull says: the hash of the copy, and the node's sign of life.
+func (f *Follower) question() (hash, poll string, err error) {
+	f.mu.RLock()
+	if f.raw != nil {
+		hash = Hash(f.raw)
+	}
+	f.mu.RUnlock()
+	if signing := f.signing(); f.opt.NodeID != "" && signing != nil {
+		poll, err = NewPoll(f.opt.NodeID, signing, f.opt.Now())
+	}
+	return hash, poll, err
+}
+
+// settle takes the answer to a question about the copy with this hash. While the question was held the copy may have
+// moved on by a reply of the center: an answer that is behind it is then no fault.
+func (f *Follower) settle(asked string, env []byte, cur Current) error {
 	if env != nil {
 		if err := f.accept(env); err != nil {
+			if errors.Is(err, errOlder) && f.movedFrom(asked) {
+				return nil
+			}
 			return err
 		}
+	} else if f.movedFrom(asked) {
+		return nil
 	}
 	return f.confirm(cur)
+}
+
+func (f *Follower) movedFrom(hash string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.raw != nil && Hash(f.raw) != hash
 }
 
 // confirm believes the center's statement that the copy is its newest, when it is signed and about this very copy.
@@ -316,37 +346,6 @@ func replaceFile(path string, b []byte) (err error) {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
-}
-
-// firstRetry is the pause after the first pull that failed; it doubles up to the interval.
-const firstRetry = time.Second
-
-// Run pulls until ctx ends. Faults are logged and left to the level: a node outlives its center.
-func (f *Follower) Run(ctx context.Context) error {
-	failing, retry := false, firstRetry
-	for {
-		pause := f.opt.Interval
-		err := f.Refresh(ctx)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			if !failing {
-				f.opt.Log.WarnContext(ctx, "directory cannot be refreshed", slog.String("error", err.Error()), slog.String("level", string(f.Status().Level)))
-			}
-			pause = min(retry, pause)
-			failing, retry = true, 2*retry
-			retry = min(retry, f.opt.Interval)
-		case failing && err == nil:
-			f.opt.Log.InfoContext(ctx, "directory is in reach again")
-			failing, retry = false, firstRetry
-		}
-		t := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return nil
-		case <-t.C:
-		}
-	}
 }
 
 // Join joins the network: it asks the center with a token and returns the node's certificate, after checking it

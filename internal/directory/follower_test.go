@@ -64,6 +64,11 @@ func (m *memoryStore) Envelope(context.Context) ([]byte, string, error) {
 	return m.s.Head.Envelope, m.s.Head.Hash, nil
 }
 
+func (m *memoryStore) Newest(ctx context.Context) (string, error) {
+	_, hash, err := m.Envelope(ctx)
+	return hash, err
+}
+
 func (m *memoryStore) Touch(context.Context, string, time.Time) error { return nil }
 
 // flaky is a center that can be out of reach; it notes when it was asked.

@@ -16,6 +16,8 @@ type Store interface {
 	Change(ctx context.Context, f func(*State) error) error
 	// Envelope returns the newest signed document; NotFound before the first.
 	Envelope(ctx context.Context) (envelope []byte, hash string, err error)
+	// Newest returns the hash of the newest signed document without reading it; NotFound before the first.
+	Newest(ctx context.Context) (hash string, err error)
 	// Touch notes that a node was heard of.
 	Touch(ctx context.Context, node string, at time.Time) error
 }
@@ -33,6 +35,13 @@ type CenterAPI interface {
 	ChangeKey(ctx context.Context, req Signed) (envelope []byte, err error)
 	// Publish replaces a node's services and returns the new document.
 	Publish(ctx context.Context, req Signed) (envelope []byte, err error)
+}
+
+// Awaiter is a [CenterAPI] that can hold a request until there is news. A node does without where a center cannot.
+type Awaiter interface {
+	// Await is Document that answers when a version other than hash is signed, or after wait. waited is false when the
+	// request was not held: the center does not know how, has no room, or does not know the node by its poll.
+	Await(ctx context.Context, hash, poll string, wait time.Duration) (envelope []byte, current Current, waited bool, err error)
 }
 
 // State is the center's registry: everything the document is made from, and what only the center knows.

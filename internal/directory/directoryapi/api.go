@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,13 +52,30 @@ func (a *API) limit(h web.HandlerFunc) web.HandlerFunc {
 	return a.Limiter.Limit(h)
 }
 
+// document answers with the newest document, or 304 when the caller has it. A node that says "Prefer: wait=N" (RFC 7240,
+// section 4.3) is answered when there is another version, or after N seconds; Preference-Applied says that it was held.
 func (a *API) document(w http.ResponseWriter, r *http.Request) error {
 	hash := strings.Trim(strings.TrimPrefix(r.Header.Get("If-None-Match"), "W/"), `"`)
-	env, cur, err := a.Center.Document(r.Context(), hash, r.Header.Get(HeaderPoll))
+	poll, h := r.Header.Get(HeaderPoll), w.Header()
+	var env []byte
+	var cur directory.Current
+	var err error
+	if c, ok := a.Center.(directory.Awaiter); ok {
+		var waited bool
+		wait := preferredWait(r.Header)
+		env, cur, waited, err = c.Await(r.Context(), hash, poll, wait)
+		if waited {
+			h.Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
+		}
+	} else {
+		env, cur, err = a.Center.Document(r.Context(), hash, poll)
+	}
 	if err != nil {
+		if r.Context().Err() != nil {
+			return nil //nolint:nilerr // who asked is gone, which is no fault and can be told to nobody
+		}
 		return err
 	}
-	h := w.Header()
 	h.Set("ETag", `"`+cur.Hash+`"`)
 	h.Set(HeaderCurrent, cur.String())
 	h.Set("Cache-Control", "no-cache")
@@ -68,6 +86,26 @@ func (a *API) document(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", "application/json")
 	_, err = w.Write(env) //nolint:gosec // JSON for another node
 	return err
+}
+
+// preferredWait reads the preference "wait", whole seconds up to [directory.LongestWait]; 0 when there is none that can
+// be read.
+func preferredWait(h http.Header) time.Duration {
+	for _, line := range h.Values("Prefer") {
+		for p := range strings.SplitSeq(line, ",") {
+			p, _, _ = strings.Cut(p, ";")
+			name, value, ok := strings.Cut(p, "=")
+			if !ok || !strings.EqualFold(strings.TrimSpace(name), "wait") {
+				continue
+			}
+			n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 16)
+			if err != nil {
+				return 0
+			}
+			return min(time.Duration(n)*time.Second, directory.LongestWait)
+		}
+	}
+	return 0
 }
 
 func (a *API) join(w http.ResponseWriter, r *http.Request) error {

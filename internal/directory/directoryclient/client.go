@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,26 +35,43 @@ func (c *Client) client() *http.Client {
 
 // Document implements [directory.CenterAPI].
 func (c *Client) Document(ctx context.Context, hash, poll string) ([]byte, directory.Current, error) {
-	var cur directory.Current
-	a, err := c.do(ctx, http.MethodGet, "/directory/v1/document", nil, func(h http.Header) {
+	env, cur, _, err := c.document(ctx, c.client(), hash, poll, 0)
+	return env, cur, err
+}
+
+// Await implements [directory.Awaiter].
+func (c *Client) Await(ctx context.Context, hash, poll string, wait time.Duration) ([]byte, directory.Current, bool, error) {
+	patient := *c.client()
+	if patient.Timeout > 0 {
+		patient.Timeout += wait
+	}
+	return c.document(ctx, &patient, hash, poll, wait)
+}
+
+func (c *Client) document(ctx context.Context, client *http.Client, hash, poll string, wait time.Duration) (env []byte, cur directory.Current, waited bool, err error) {
+	a, err := c.do(ctx, client, http.MethodGet, "/directory/v1/document", nil, func(h http.Header) {
 		if hash != "" {
 			h.Set("If-None-Match", `"`+hash+`"`)
 		}
 		if poll != "" {
 			h.Set("Truc-Directory-Poll", poll)
 		}
+		if wait >= time.Second {
+			h.Set("Prefer", "wait="+strconv.Itoa(int(wait/time.Second)))
+		}
 	})
 	if err != nil {
-		return nil, cur, err
+		return nil, cur, false, err
 	}
 	cur, err = directory.ParseCurrent(a.header.Get("Truc-Directory-Current"))
 	if err != nil {
-		return nil, cur, errs.E(errs.Unavailable, "directory.center_unreachable", err)
+		return nil, cur, false, errs.E(errs.Unavailable, "directory.center_unreachable", err)
 	}
+	waited = strings.HasPrefix(a.header.Get("Preference-Applied"), "wait=")
 	if a.status == http.StatusNotModified {
-		return nil, cur, nil
+		return nil, cur, waited, nil
 	}
-	return a.body, cur, nil
+	return a.body, cur, waited, nil
 }
 
 // Join implements [directory.CenterAPI].
@@ -68,18 +86,18 @@ func (c *Client) Renew(ctx context.Context, req directory.Signed) (*directory.Re
 
 // Publish implements [directory.CenterAPI].
 func (c *Client) Publish(ctx context.Context, req directory.Signed) ([]byte, error) {
-	a, err := c.do(ctx, http.MethodPost, "/directory/v1/services", req.Marshal(), nil)
+	a, err := c.do(ctx, c.client(), http.MethodPost, "/directory/v1/services", req.Marshal(), nil)
 	return a.body, err
 }
 
 // ChangeKey implements [directory.CenterAPI].
 func (c *Client) ChangeKey(ctx context.Context, req directory.Signed) ([]byte, error) {
-	a, err := c.do(ctx, http.MethodPost, "/directory/v1/key", req.Marshal(), nil)
+	a, err := c.do(ctx, c.client(), http.MethodPost, "/directory/v1/key", req.Marshal(), nil)
 	return a.body, err
 }
 
 func (c *Client) reply(ctx context.Context, path string, req directory.Signed) (*directory.Reply, error) {
-	a, err := c.do(ctx, http.MethodPost, path, req.Marshal(), nil)
+	a, err := c.do(ctx, c.client(), http.MethodPost, path, req.Marshal(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +115,7 @@ type answer struct {
 	body   []byte
 }
 
-func (c *Client) do(ctx context.Context, method, path string, body []byte, header func(http.Header)) (answer, error) {
+func (c *Client) do(ctx context.Context, client *http.Client, method, path string, body []byte, header func(http.Header)) (answer, error) {
 	unreachable := func(err error) error { return errs.E(errs.Unavailable, "directory.center_unreachable", err) }
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, bytes.NewReader(body))
 	if err != nil {
@@ -110,7 +128,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, heade
 	if header != nil {
 		header(req.Header)
 	}
-	resp, err := c.client().Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return answer{}, unreachable(err)
 	}

@@ -71,6 +71,15 @@ func (s *Store) Envelope(ctx context.Context) (envelope []byte, hash string, err
 	return envelope, hash, err
 }
 
+// Newest implements [directory.Store].
+func (s *Store) Newest(ctx context.Context) (hash string, err error) {
+	err = s.DB.QueryRowContext(ctx, `SELECT hash FROM directory_document ORDER BY version DESC LIMIT 1`).Scan(&hash)
+	if storage.IsNoRows(err) {
+		return "", directory.NoDocument()
+	}
+	return hash, err
+}
+
 // Version returns the envelope of one version.
 func (s *Store) Version(ctx context.Context, version int64) (envelope []byte, err error) {
 	err = s.DB.QueryRowContext(ctx, `SELECT envelope FROM directory_document WHERE version = $1`, version).Scan(&envelope)
