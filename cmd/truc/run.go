@@ -25,6 +25,7 @@ func commands() []command {
 		{"documents", "list|get ID|status ID|send ID -as ACCOUNT", "work with the official documents of a running node", documentsCommand},
 		{"queue", "list|replay|drop|resume|unsubscribe", "see and move messages on their way at a running node", queueCommand},
 		{"agreements", "list|show|propose FILE|accept|reject|revoke", "agree with other members at a running node", agreementsCommand},
+		{"records", "list PARTNER|evidence PARTNER ID|compare PARTNER", "read a partner's log of exchanges with a running node, and hold it against this one's", recordsCommand},
 		{"rules", "list|add CONSUMER SERVICE|remove ID", "see and change who may call what at a running node", rulesCommand},
 		{"groups", "list|save CODE NAME [SUBSYSTEM...]|remove CODE", "keep groups of subsystems that rules may name", groupsCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},

@@ -88,7 +88,7 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err := n.startManage(ctx, store); err != nil {
 		return err
 	}
-	if err := errors.Join(n.manageAccess(), n.startPublications(ctx, store)); err != nil {
+	if err := errors.Join(n.manageAccess(), n.startPartner(store), n.startPublications(ctx, store)); err != nil {
 		return err
 	}
 	if err := n.startAgreements(ctx); err != nil {

@@ -170,7 +170,7 @@ func (s *Service) Hosts(sub orgcode.Subsystem) bool {
 var reservedCodes = []string{
 	"listClients", "listMethods", "allowedMethods", "getOpenAPI", "getWsdl",
 	"getSecurityServerOperationalData", "getSecurityServerHealthData", "getSecurityServerMetrics",
-	EventsCode, ServiceAgreements,
+	EventsCode, ServiceAgreements, ServiceRecords,
 }
 
 // Reserve answers a reserved service of every subsystem of this node. It needs no rule and no grant; the handler decides by
