@@ -10,6 +10,7 @@ import (
 
 	"truc/internal/audit"
 	"truc/internal/audit/auditstore"
+	"truc/internal/exchange/exchangeapi"
 	"truc/internal/exchange/exchangepage"
 	"truc/internal/reqctx"
 	"truc/internal/web"
@@ -26,7 +27,14 @@ func (n *Node) mountActs() error {
 		}
 		return out, err
 	}}
-	return pages.Mount(n.mux)
+	return errors.Join(pages.Mount(n.mux), exchangeapi.DeclareActs(n.manage, func(ctx context.Context, actor, object string, before int64, limit int) ([]exchangeapi.AdminAct, error) {
+		list, err := store.Acts(ctx, audit.ActQuery{Before: before, Actor: actor, Object: object, Limit: limit})
+		out := make([]exchangeapi.AdminAct, len(list))
+		for i, a := range list {
+			out[i] = exchangeapi.AdminAct(a)
+		}
+		return out, err
+	}))
 }
 
 // failedSuffix marks the record of an act that was recorded, as it has to be, before it happened, and then failed.

@@ -133,7 +133,10 @@ type OfficerConfig struct {
 	Title string `toml:"title"`
 	// Agency is the code of the unit the officer works for.
 	Agency string `toml:"agency"`
-	// Roles: "reception", "officer" and "head" at a desk, "register" for a register's owner, "admin" for the node.
+	// Roles: "reception", "officer" and "head" at a desk, "register" for a register's owner, "admin" for everything at the
+	// node, or the parts of it that keys of operators have too: "security" keys, evidence and operators, "registration"
+	// members and nodes at the center, "service" services and who may call them, "system" running the node, "observer"
+	// looking on.
 	Roles []string `toml:"roles"`
 }
 

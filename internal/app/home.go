@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"slices"
 
+	"truc/internal/directory/directorypage"
 	"truc/internal/documents"
+	"truc/internal/exchange/exchangepage"
 	"truc/internal/reqctx"
 	"truc/internal/web"
 )
@@ -26,6 +28,13 @@ func (n *Node) firstPage(p reqctx.Principal) string {
 		return "/desk"
 	case n.cfg.Documents.Enabled && has(documents.RoleClerk, documents.RoleOfficer, documents.RoleHead):
 		return "/documents"
+	case administers(p) && !has("admin", "register"):
+		if first := exchangepage.First(n.may(p)); first != "" && n.operators != nil {
+			return first
+		}
+		if first := directorypage.First(n.center != nil, n.may(p)); first != "" {
+			return first
+		}
 	case len(n.cfg.Registers) > 0:
 		return "/registers"
 	case n.cfg.Oversight.Enabled:

@@ -11,6 +11,8 @@ import (
 	"os"
 	"time"
 
+	"truc/internal/directory/directorypage"
+	"truc/internal/exchange/exchangepage"
 	"truc/internal/i18n"
 	"truc/internal/identity"
 	"truc/internal/identity/devidp"
@@ -58,9 +60,15 @@ func (n *Node) navigation(_ *http.Request, p reqctx.Principal) []ui.NavItem {
 	if n.cfg.Oversight.Enabled {
 		add("app.nav.oversight", "/oversight")
 	}
+	if administers(p) {
+		if first := exchangepage.First(n.may(p)); first != "" && n.operators != nil {
+			add("app.nav.exchange", first)
+		}
+		if first := directorypage.First(n.center != nil, n.may(p)); first != "" {
+			add("app.nav.directory", first)
+		}
+	}
 	if p.Kind == reqctx.Officer && p.Has("admin") {
-		add("app.nav.exchange", "/exchange/admin")
-		add("app.nav.directory", "/directory/admin")
 		if n.cfg.Axis.Enabled {
 			add("axispage.section", "/axis")
 		}

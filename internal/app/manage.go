@@ -66,6 +66,9 @@ func (n *Node) startManage(ctx context.Context, store *exchangestore.Store) erro
 // mountManage opens the interface when every module has declared what it offers. Its requests carry a key in a header,
 // which no other site can make a browser send, so they are not held to this origin.
 func (n *Node) mountManage() error {
+	if err := n.checkGuards(); err != nil {
+		return err
+	}
 	if n.operators == nil {
 		return nil
 	}

@@ -206,7 +206,7 @@ func (n *Node) startPlatform(ctx context.Context, _ Options) (err error) {
 	n.every("outbox.prune", 24*time.Hour, func(ctx context.Context) error {
 		return outbox.Prune(ctx, n.db, n.now().Add(-30*24*time.Hour)) // no caller repeats a message after so long
 	})
-	n.mux = web.NewMux(web.Options{Log: n.log, Renderer: n.renderer, Lang: n.messages, Around: n.recordFailedActs})
+	n.mux = web.NewMux(web.Options{Log: n.log, Renderer: n.renderer, Lang: n.messages, Around: n.around})
 	n.manage = n.newManage()
 	n.startTelemetry()
 	n.mux.Mount("GET /assets/", assets)

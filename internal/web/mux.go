@@ -41,6 +41,9 @@ type Options struct {
 type Mux struct {
 	mux *http.ServeMux
 	opt Options
+	// pages are the patterns of pages, guarded those that [Mux.HandleFor] registered with their operations.
+	pages   []string
+	guarded map[string][]string
 }
 
 // NewMux returns an empty multiplexer.
@@ -56,7 +59,27 @@ func (m *Mux) Handle(pattern string, h HandlerFunc) {
 	if m.opt.Around != nil {
 		h = m.opt.Around(h)
 	}
+	m.pages = append(m.pages, pattern)
 	m.mux.Handle(pattern, m.wrap(h, m.FailPage))
+}
+
+// HandleFor registers a page for officers who may use all these operations of the management interface: one table says
+// who may do something, by a key or on a page.
+func (m *Mux) HandleFor(pattern string, h HandlerFunc, operations ...string) {
+	if m.guarded == nil {
+		m.guarded = map[string][]string{}
+	}
+	m.guarded[pattern] = operations
+	m.Handle(pattern, RequirePermission(h, operations...))
+}
+
+// Pages returns the patterns of all pages with the operations that guard them, none where they are guarded otherwise.
+func (m *Mux) Pages() map[string][]string {
+	out := make(map[string][]string, len(m.pages))
+	for _, p := range m.pages {
+		out[p] = m.guarded[p]
+	}
+	return out
 }
 
 // HandleAPI registers an interface for machines: its errors become application/problem+json.

@@ -8,6 +8,7 @@ import (
 
 	"truc/internal/errs"
 	"truc/internal/reqctx"
+	"truc/internal/web/ui"
 )
 
 // RequireCitizen lets citizens through. Nobody is sent to sign in and comes back; an officer is Denied, since
@@ -44,6 +45,21 @@ func RequireOfficer(h HandlerFunc, roles ...string) HandlerFunc {
 		}
 		return h(w, r)
 	}
+}
+
+// RequirePermission lets in officers who may use all the operations, see [ui.May].
+func RequirePermission(h HandlerFunc, operations ...string) HandlerFunc {
+	return RequireOfficer(func(w http.ResponseWriter, r *http.Request) error {
+		for _, op := range operations {
+			if !ui.May(r.Context(), op) {
+				return errs.E(errs.Denied, "web.role_needed", nil)
+			}
+		}
+		if len(operations) == 0 {
+			return errs.E(errs.Denied, "web.role_needed", nil)
+		}
+		return h(w, r)
+	})
 }
 
 // signIn is the address of the sign-in page that leads back to the page the person was on: this one, or the one

@@ -15,15 +15,15 @@ import (
 
 // mountNetwork adds the pages with which the center's operator rules the network.
 func (p *Pages) mountNetwork(m *web.Mux) {
-	m.Handle("GET /directory/admin/join", web.RequireOfficer(p.joinAsk, "admin"))
-	m.Handle("POST /directory/admin/join", web.RequireOfficer(p.joinDecide, "admin"))
-	m.Handle("POST /directory/admin/disable", web.RequireOfficer(p.disable, "admin"))
-	m.Handle("GET /directory/admin/groups", web.RequireOfficer(p.groups, "admin"))
-	m.Handle("POST /directory/admin/groups", web.RequireOfficer(p.groupSave, "admin"))
-	m.Handle("POST /directory/admin/groups/delete", web.RequireOfficer(p.groupDelete, "admin"))
-	m.Handle("GET /directory/admin/subsystems", web.RequireOfficer(p.subsystems, "admin"))
-	m.Handle("POST /directory/admin/subsystems", web.RequireOfficer(p.subsystemSave, "admin"))
-	m.Handle("POST /directory/admin/policy", web.RequireOfficer(p.policy, "admin"))
+	m.HandleFor("GET /directory/admin/join", p.joinAsk, "approveJoin", "declineJoin")
+	m.HandleFor("POST /directory/admin/join", p.joinDecide, "approveJoin", "declineJoin")
+	m.HandleFor("POST /directory/admin/disable", p.disable, "disableNode", "enableNode")
+	m.HandleFor("GET /directory/admin/groups", p.groups, "getDirectory")
+	m.HandleFor("POST /directory/admin/groups", p.groupSave, "setGlobalGroup")
+	m.HandleFor("POST /directory/admin/groups/delete", p.groupDelete, "deleteGlobalGroup")
+	m.HandleFor("GET /directory/admin/subsystems", p.subsystems, "getDirectory")
+	m.HandleFor("POST /directory/admin/subsystems", p.subsystemSave, "setSubsystem")
+	m.HandleFor("POST /directory/admin/policy", p.policy, "setPolicy")
 }
 
 // waitingTable lists the joins that wait for a decision.
@@ -34,8 +34,12 @@ func (p *Pages) waitingTable(pg ui.Page, s *directory.State) ui.Table {
 		Empty:   &ui.Empty{Title: pg.T("directory.pending.none")},
 	}
 	for _, x := range s.Waiting(p.Now()) {
+		url := ""
+		if pg.May("approveJoin") {
+			url = "/directory/admin/join?id=" + x.TokenID
+		}
 		t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{
-			{Text: x.Node, URL: "/directory/admin/join?id=" + x.TokenID, Head: true}, {Text: x.LinkURL}, {Text: i18n.DateTime(time.Unix(x.FiledAt, 0))},
+			{Text: x.Node, URL: url, Head: true}, {Text: x.LinkURL}, {Text: i18n.DateTime(time.Unix(x.FiledAt, 0))},
 		}})
 	}
 	return t
@@ -90,7 +94,7 @@ func (p *Pages) renderJoin(w http.ResponseWriter, r *http.Request, status int, i
 	}
 	x := waiting[i]
 	pg := joinPage{Page: p.page(r, "directory.pending.title", "node", x.Node), ID: id, Digest: x.Digest}
-	pg.Back, pg.Problems = "/directory/admin", problems
+	pg.Back, pg.Problems = pg.BackTo("/directory/admin"), problems
 	name := ""
 	if m, ok := s.Members[x.Member]; ok {
 		name = m.Name.In(pg.Lang)
@@ -191,7 +195,7 @@ func (p *Pages) renderGroups(w http.ResponseWriter, r *http.Request, status int,
 		return err
 	}
 	pg := groupsPage{Page: p.page(r, "directory.groups.title")}
-	pg.Back, pg.Problems = "/directory/admin", problems
+	pg.Back, pg.Problems = pg.BackTo("/directory/admin"), problems
 	pg.None = ui.Empty{Title: pg.T("directory.groups.none")}
 	for _, g := range s.Groups {
 		pg.Groups = append(pg.Groups, groupRow{

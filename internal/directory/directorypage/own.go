@@ -16,9 +16,9 @@ func (p *Pages) mountOwn(m *web.Mux) {
 	if p.Own == nil {
 		return
 	}
-	m.Handle("GET /directory/admin/keys", web.RequireOfficer(p.keys, "admin"))
-	m.Handle("POST /directory/admin/keys/rotate", web.RequireOfficer(p.rotate, "admin"))
-	m.Handle("POST /directory/admin/maintenance", web.RequireOfficer(p.maintenance, "admin"))
+	m.HandleFor("GET /directory/admin/keys", p.keys, "getOwnKeys")
+	m.HandleFor("POST /directory/admin/keys/rotate", p.rotate, "rotateSigningKey", "rotateTLSKey")
+	m.HandleFor("POST /directory/admin/maintenance", p.maintenance, "setMaintenance")
 }
 
 type keysPage struct {
@@ -43,7 +43,7 @@ func (p *Pages) renderKeys(w http.ResponseWriter, r *http.Request, status int, n
 		return err
 	}
 	pg := keysPage{Page: p.page(r, "directory.keys.title")}
-	pg.Back, pg.Problems = "/directory/admin", problems
+	pg.Back, pg.Problems = pg.BackTo("/directory/admin"), problems
 	tag := alarmTag(pg.Page, st.Certificate.Alarm)
 	pg.Certificate = ui.SummaryList{Title: pg.T("directory.certificate"), Rows: []ui.SummaryRow{
 		{Key: pg.T("directory.state"), Tag: tag},

@@ -40,33 +40,18 @@ func (p *Pages) Mount(m *web.Mux) (err error) {
 		return err
 	}
 	m.Handle("GET /directory", p.catalogue)
-	m.Handle("GET /directory/admin", web.RequireOfficer(p.admin, "admin"))
+	m.HandleFor("GET /directory/admin", p.admin, p.overview())
 	p.mountOwn(m)
 	if p.Center == nil {
 		return nil
 	}
 	p.mountNetwork(m)
-	m.Handle("POST /directory/admin/member", web.RequireOfficer(p.memberAdd, "admin"))
-	m.Handle("POST /directory/admin/token", web.RequireOfficer(p.tokenCreate, "admin"))
-	m.Handle("POST /directory/admin/token/delete", web.RequireOfficer(p.tokenDelete, "admin"))
-	m.Handle("GET /directory/admin/revoke", web.RequireOfficer(p.revokeAsk, "admin"))
-	m.Handle("POST /directory/admin/revoke", web.RequireOfficer(p.revoke, "admin"))
+	m.HandleFor("POST /directory/admin/member", p.memberAdd, "addMember")
+	m.HandleFor("POST /directory/admin/token", p.tokenCreate, "createToken")
+	m.HandleFor("POST /directory/admin/token/delete", p.tokenDelete, "deleteToken")
+	m.HandleFor("GET /directory/admin/revoke", p.revokeAsk, "revokeNode")
+	m.HandleFor("POST /directory/admin/revoke", p.revoke, "revokeNode")
 	return nil
-}
-
-// page is an administrator's page, with the navigation among the pages of the directory.
-func (p *Pages) page(r *http.Request, key string, args ...any) ui.Page {
-	pg := ui.NewPage(r, key, args...)
-	pg.Layout = ui.Officer
-	items := []ui.NavItem{{Key: "directory.admin.title", URL: "/directory/admin"}}
-	if p.Own != nil {
-		items = append(items, ui.NavItem{Key: "directory.keys.title", URL: "/directory/admin/keys"})
-	}
-	if p.Center != nil {
-		items = append(items, ui.NavItem{Key: "directory.groups.title", URL: "/directory/admin/groups"}, ui.NavItem{Key: "directory.subsystems.title", URL: "/directory/admin/subsystems"})
-	}
-	pg.Section = ui.Section{Title: pg.T("directory.pages"), Items: items}
-	return pg
 }
 
 type cataloguePage struct {
@@ -269,7 +254,7 @@ func (p *Pages) nodeTable(pg ui.Page, s *directory.State) ui.Table {
 				tag = &ui.Tag{Text: pg.T("directory.maintenance"), Tone: ui.Soon}
 			}
 		}
-		if _, gone := s.Revoked[n.TLSKeyID]; !gone && p.Center != nil {
+		if _, gone := s.Revoked[n.TLSKeyID]; !gone && p.Center != nil && pg.May("revokeNode") {
 			url = "/directory/admin/revoke?node=" + n.ID
 		}
 		t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{
@@ -424,7 +409,7 @@ func (p *Pages) tokenCreate(w http.ResponseWriter, r *http.Request) error {
 		return p.refused(w, r, form, problems)
 	}
 	pg := tokenPage{Page: p.page(r, "directory.token.title"), Token: token, Command: "truc join --token " + token}
-	pg.Back = "/directory/admin"
+	pg.Back = pg.BackTo("/directory/admin")
 	pg.Panel = ui.Panel{Title: pg.T("directory.token.created"), Label: pg.T("directory.node"), Ref: form["member"] + "/" + form["node"], Text: pg.T("directory.token.once")}
 	w.Header().Set("Cache-Control", "no-store")
 	return p.templates.Render(w, r, http.StatusOK, "token", pg)
@@ -458,7 +443,7 @@ func (p *Pages) revokeAsk(w http.ResponseWriter, r *http.Request) error {
 
 func (p *Pages) renderRevoke(w http.ResponseWriter, r *http.Request, status int, node, reason string, problems ui.Problems) error {
 	pg := revokePage{Page: p.page(r, "directory.revoke.title", "node", node), Node: node}
-	pg.Back, pg.Problems = "/directory/admin", problems
+	pg.Back, pg.Problems = pg.BackTo("/directory/admin"), problems
 	pg.Warn = ui.Inset{Text: pg.T("directory.revoke.warning"), Warning: true}
 	pg.Reason = ui.Textarea{Name: "reason", Label: pg.T("directory.revoke.reason"), Value: reason, Error: problems.For("reason"), MaxLength: 500}
 	pg.Disable = ui.Button{Text: pg.T("directory.node.disable"), Kind: "secondary", Name: "do", Value: "disable"}

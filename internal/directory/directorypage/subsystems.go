@@ -34,7 +34,7 @@ func (p *Pages) renderSubsystems(w http.ResponseWriter, r *http.Request, status 
 	}
 	list := s.KnownSubsystems()
 	pg := subsystemsPage{Page: p.page(r, "directory.subsystems.title")}
-	pg.Back, pg.Problems = "/directory/admin", problems
+	pg.Back, pg.Problems = pg.BackTo("/directory/admin"), problems
 	pg.Subsystems = ui.Table{
 		Caption: pg.T("directory.subsystems"),
 		Columns: []ui.Column{{Text: pg.T("directory.subsystems.one")}, {Text: pg.T("directory.subsystems.name")}, {Text: pg.T("directory.state")}},
@@ -45,8 +45,12 @@ func (p *Pages) renderSubsystems(w http.ResponseWriter, r *http.Request, status 
 		if x.State == directory.Disabled {
 			tag.Tone = ui.Soon
 		}
+		edit := ""
+		if pg.May("setSubsystem") {
+			edit = "/directory/admin/subsystems?id=" + url.QueryEscape(x.ID)
+		}
 		pg.Subsystems.Rows = append(pg.Subsystems.Rows, ui.Row{Cells: []ui.Cell{
-			{Text: x.ID, URL: "/directory/admin/subsystems?id=" + url.QueryEscape(x.ID), Head: true}, {Text: orID(x.Name.In(pg.Lang), "–")}, {Tag: tag},
+			{Text: x.ID, URL: edit, Head: true}, {Text: orID(x.Name.In(pg.Lang), "–")}, {Tag: tag},
 		}})
 	}
 	if id == "" {

@@ -31,12 +31,12 @@ func (p *AccessPages) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET "+rulesPath, web.RequireOfficer(p.rules, "admin"))
-	m.Handle("POST "+rulesPath, web.RequireOfficer(p.ruleAdd, "admin"))
-	m.Handle("POST "+rulesPath+"/remove", web.RequireOfficer(p.ruleRemove, "admin"))
-	m.Handle("GET "+groupsPath, web.RequireOfficer(p.groups, "admin"))
-	m.Handle("POST "+groupsPath, web.RequireOfficer(p.groupSave, "admin"))
-	m.Handle("POST "+groupsPath+"/remove", web.RequireOfficer(p.groupRemove, "admin"))
+	m.HandleFor("GET "+rulesPath, p.rules, "listRules")
+	m.HandleFor("POST "+rulesPath, p.ruleAdd, "addRule")
+	m.HandleFor("POST "+rulesPath+"/remove", p.ruleRemove, "removeRule")
+	m.HandleFor("GET "+groupsPath, p.groups, "listGroups")
+	m.HandleFor("POST "+groupsPath, p.groupSave, "saveGroup")
+	m.HandleFor("POST "+groupsPath+"/remove", p.groupRemove, "removeGroup")
 	return nil
 }
 

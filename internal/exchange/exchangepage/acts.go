@@ -56,7 +56,7 @@ func (p *ActsPages) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET /exchange/admin/acts", web.RequireOfficer(p.acts, "admin"))
+	m.HandleFor("GET /exchange/admin/acts", p.acts, "listActs")
 	return nil
 }
 
@@ -70,7 +70,7 @@ type actsPage struct {
 
 func (p *ActsPages) acts(w http.ResponseWriter, r *http.Request) error {
 	pg := actsPage{Page: page(r, "exchange.acts.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	q := web.Query(r)
 	query := ActQuery{Actor: strings.TrimSpace(q.Get("actor")), Object: strings.TrimSpace(q.Get("object")), Limit: pageSize}
 	query.Before, _ = strconv.ParseInt(q.Get("before"), 10, 64) // a malformed number shows the first page

@@ -34,11 +34,11 @@ func (p *AgreementPages) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET /exchange/admin/agreements", web.RequireOfficer(p.agreements, "admin"))
-	m.Handle("GET /exchange/admin/agreements/propose", web.RequireOfficer(p.propose, "admin"))
-	m.Handle("POST /exchange/admin/agreements/propose", web.RequireOfficer(p.proposeSend, "admin"))
-	m.Handle("GET /exchange/admin/agreements/{content}", web.RequireOfficer(p.agreement, "admin"))
-	m.Handle("POST /exchange/admin/agreements/{content}", web.RequireOfficer(p.agreementAct, "admin"))
+	m.HandleFor("GET /exchange/admin/agreements", p.agreements, "listAgreements")
+	m.HandleFor("GET /exchange/admin/agreements/propose", p.propose, "proposeAgreement")
+	m.HandleFor("POST /exchange/admin/agreements/propose", p.proposeSend, "proposeAgreement")
+	m.HandleFor("GET /exchange/admin/agreements/{content}", p.agreement, "getAgreement")
+	m.HandleFor("POST /exchange/admin/agreements/{content}", p.agreementAct, "acceptAgreement", "rejectAgreement", "revokeAgreement")
 	return nil
 }
 
@@ -66,7 +66,7 @@ type agreementsPage struct {
 
 func (p *AgreementPages) agreements(w http.ResponseWriter, r *http.Request) error {
 	pg := agreementsPage{Page: page(r, "exchange.agreements.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	views, err := p.Agreements.List(r.Context())
 	if err != nil {
 		return err

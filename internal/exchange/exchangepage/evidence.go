@@ -35,8 +35,8 @@ func (p *EvidencePages) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET /exchange/admin/log", web.RequireOfficer(p.log, "admin"))
-	m.Handle("POST /exchange/admin/log/stamp", web.RequireOfficer(p.stamp, "admin"))
+	m.HandleFor("GET /exchange/admin/log", p.log, "listLogs")
+	m.HandleFor("POST /exchange/admin/log/stamp", p.stamp, "stampLogs")
 	return nil
 }
 
@@ -54,7 +54,7 @@ const (
 
 func (p *EvidencePages) log(w http.ResponseWriter, r *http.Request) error {
 	pg := logPage{Page: page(r, "exchange.log.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	pg.Confirmed = ui.Table{
 		Caption: pg.T("exchange.log.confirmed"),
 		Columns: []ui.Column{

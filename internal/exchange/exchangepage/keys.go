@@ -42,7 +42,7 @@ func (p *Pages) keys(w http.ResponseWriter, r *http.Request) error {
 // renderKeys shows the clients and the form; secret is shown once, after a key or token was made.
 func (p *Pages) renderKeys(w http.ResponseWriter, r *http.Request, status int, n exchange.NewClient, secret string, problems ui.Problems) error {
 	pg := keysPage{Page: page(r, "exchange.keys.title"), Secret: secret}
-	pg.Back, pg.Problems = "/exchange/admin", problems
+	pg.Back, pg.Problems = pg.BackTo("/exchange/admin"), problems
 	if secret != "" {
 		pg.SecretT = pg.T("exchange.keys.once")
 		if n.Kind == exchange.ClientBound {

@@ -39,10 +39,10 @@ func (p *MonitorPages) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET /exchange/admin/diagnostics", web.RequireOfficer(p.diagnostics, "admin"))
-	m.Handle("POST /exchange/admin/diagnostics/report", web.RequireOfficer(p.report, "admin"))
-	m.Handle("GET /exchange/admin/partners", web.RequireOfficer(p.partners, "admin"))
-	m.Handle("GET /exchange/admin/faults", web.RequireOfficer(p.faults, "admin"))
+	m.HandleFor("GET /exchange/admin/diagnostics", p.diagnostics, "getDiagnostics")
+	m.HandleFor("POST /exchange/admin/diagnostics/report", p.report, "getDiagnostics")
+	m.HandleFor("GET /exchange/admin/partners", p.partners, "listPartners")
+	m.HandleFor("GET /exchange/admin/faults", p.faults, "listMessages")
 	return nil
 }
 
@@ -58,7 +58,7 @@ var lightTones = map[string]ui.Tone{exchange.LightGood: ui.Done, exchange.LightW
 
 func (p *MonitorPages) diagnostics(w http.ResponseWriter, r *http.Request) error {
 	pg := diagnosticsPage{Page: page(r, "exchange.diag.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	report := p.Diagnostics.Look(r.Context())
 	worst := report.Worst()
 	pg.Panel = ui.Notice{Title: pg.T("exchange.diag.whole." + worst), Text: pg.T("exchange.diag.at", "at", i18n.DateTime(report.At)), Tone: lightTones[worst]}
@@ -140,7 +140,7 @@ type partnersPage struct {
 
 func (p *MonitorPages) partners(w http.ResponseWriter, r *http.Request) error {
 	pg := partnersPage{Page: page(r, "exchange.partners.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	if err := p.Service.Flush(r.Context()); err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ type faultsPage struct {
 // faults lists what failed, by filters that stand in the address; one fault is shown in full.
 func (p *MonitorPages) faults(w http.ResponseWriter, r *http.Request) error {
 	pg := faultsPage{Page: page(r, "exchange.faults.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	q := web.Query(r)
 	get := func(name string) string { return strings.TrimSpace(q.Get(name)) }
 	f := exchange.Filter{Faults: true, Role: get("role"), Service: get("service"), Outcome: get("code"), Peer: get("peer"), FaultID: get("id"), Limit: pageSize}

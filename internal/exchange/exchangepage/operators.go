@@ -29,9 +29,9 @@ func (p *OperatorPages) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET /exchange/admin/operators", web.RequireOfficer(p.operators, "admin"))
-	m.Handle("POST /exchange/admin/operators", web.RequireOfficer(p.operatorCreate, "admin"))
-	m.Handle("POST /exchange/admin/operators/revoke", web.RequireOfficer(p.operatorRevoke, "admin"))
+	m.HandleFor("GET /exchange/admin/operators", p.operators, "listOperators")
+	m.HandleFor("POST /exchange/admin/operators", p.operatorCreate, "createOperator")
+	m.HandleFor("POST /exchange/admin/operators/revoke", p.operatorRevoke, "revokeOperator")
 	return nil
 }
 
@@ -63,7 +63,7 @@ type operatorForm struct {
 
 func (p *OperatorPages) render(w http.ResponseWriter, r *http.Request, status int, secret string, f operatorForm, problems ui.Problems) error {
 	pg := operatorsPage{Page: page(r, "exchange.operators.title"), Secret: secret}
-	pg.Back, pg.Problems = "/exchange/admin", problems
+	pg.Back, pg.Problems = pg.BackTo("/exchange/admin"), problems
 	list, err := p.Operators.List(r.Context())
 	if err != nil {
 		return err

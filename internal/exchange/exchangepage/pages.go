@@ -46,37 +46,53 @@ func (p *Pages) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET /exchange/admin", web.RequireOfficer(p.traffic, "admin"))
-	m.Handle("POST /exchange/admin/evidence", web.RequireOfficer(p.evidence, "admin"))
-	m.Handle("GET /exchange/admin/services", web.RequireOfficer(p.services, "admin"))
-	m.Handle("GET /exchange/admin/keys", web.RequireOfficer(p.keys, "admin"))
-	m.Handle("POST /exchange/admin/keys", web.RequireOfficer(p.keyCreate, "admin"))
-	m.Handle("POST /exchange/admin/keys/revoke", web.RequireOfficer(p.keyRevoke, "admin"))
-	m.Handle("GET /exchange/admin/test", web.RequireOfficer(p.test, "admin"))
-	m.Handle("POST /exchange/admin/test", web.RequireOfficer(p.testRun, "admin"))
+	m.HandleFor("GET /exchange/admin", p.traffic, "listMessages")
+	m.HandleFor("POST /exchange/admin/evidence", p.evidence, "exportEvidence")
+	m.HandleFor("GET /exchange/admin/services", p.services, "listServices")
+	m.HandleFor("GET /exchange/admin/keys", p.keys, "listKeys")
+	m.HandleFor("POST /exchange/admin/keys", p.keyCreate, "createKey")
+	m.HandleFor("POST /exchange/admin/keys/revoke", p.keyRevoke, "revokeKey")
+	m.HandleFor("GET /exchange/admin/test", p.test, "testMember")
+	m.HandleFor("POST /exchange/admin/test", p.testRun, "testMember", "testCenter", "testAuthorities")
 	return nil
+}
+
+// sections are the pages of the exchange in the order of their navigation, each with the operation that opens it.
+func sections() []ui.NavItem {
+	return []ui.NavItem{
+		{Key: "exchange.traffic.title", URL: "/exchange/admin", Operation: "listMessages"},
+		{Key: "exchange.faults.title", URL: "/exchange/admin/faults", Operation: "listMessages"},
+		{Key: "exchange.partners.title", URL: "/exchange/admin/partners", Operation: "listPartners"},
+		{Key: "exchange.diag.title", URL: "/exchange/admin/diagnostics", Operation: "getDiagnostics"},
+		{Key: "exchange.test.title", URL: "/exchange/admin/test", Operation: "testMember"},
+		{Key: "delivery.queue.title", URL: "/exchange/admin/queue", Operation: "listLetters"},
+		{Key: "exchange.log.title", URL: "/exchange/admin/log", Operation: "listLogs"},
+		{Key: "exchange.agreements.title", URL: "/exchange/admin/agreements", Operation: "listAgreements"},
+		{Key: "exchange.services.title", URL: "/exchange/admin/services", Operation: "listServices"},
+		{Key: "exchange.access.title", URL: rulesPath, Operation: "listRules"},
+		{Key: "exchange.access.groups", URL: groupsPath, Operation: "listGroups"},
+		{Key: "exchange.publish.title", URL: publishedPath, Operation: "listPublications"},
+		{Key: "exchange.keys.title", URL: "/exchange/admin/keys", Operation: "listKeys"},
+		{Key: "exchange.operators.title", URL: "/exchange/admin/operators", Operation: "listOperators"},
+		{Key: "exchange.acts.title", URL: "/exchange/admin/acts", Operation: "listActs"},
+	}
+}
+
+// First returns the first page of the exchange that a person may open, who may use the operations that may allows;
+// empty when there is none.
+func First(may func(operation string) bool) string {
+	for _, s := range sections() {
+		if may(s.Operation) {
+			return s.URL
+		}
+	}
+	return ""
 }
 
 func page(r *http.Request, key string) ui.Page {
 	pg := ui.NewPage(r, key)
 	pg.Layout = ui.Officer
-	pg.Section = ui.Section{Title: pg.T("exchange.pages"), Items: []ui.NavItem{
-		{Key: "exchange.traffic.title", URL: "/exchange/admin"},
-		{Key: "exchange.faults.title", URL: "/exchange/admin/faults"},
-		{Key: "exchange.partners.title", URL: "/exchange/admin/partners"},
-		{Key: "exchange.diag.title", URL: "/exchange/admin/diagnostics"},
-		{Key: "exchange.test.title", URL: "/exchange/admin/test"},
-		{Key: "delivery.queue.title", URL: "/exchange/admin/queue"},
-		{Key: "exchange.log.title", URL: "/exchange/admin/log"},
-		{Key: "exchange.agreements.title", URL: "/exchange/admin/agreements"},
-		{Key: "exchange.services.title", URL: "/exchange/admin/services"},
-		{Key: "exchange.access.title", URL: rulesPath},
-		{Key: "exchange.access.groups", URL: groupsPath},
-		{Key: "exchange.publish.title", URL: publishedPath},
-		{Key: "exchange.keys.title", URL: "/exchange/admin/keys"},
-		{Key: "exchange.operators.title", URL: "/exchange/admin/operators"},
-		{Key: "exchange.acts.title", URL: "/exchange/admin/acts"},
-	}}
+	pg.Section = ui.Section{Title: pg.T("exchange.pages"), Items: pg.Permitted(sections())}
 	return pg
 }
 
@@ -260,7 +276,7 @@ type servicesPage struct {
 
 func (p *Pages) services(w http.ResponseWriter, r *http.Request) error {
 	pg := servicesPage{Page: page(r, "exchange.services.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	pg.Offers = ui.Table{
 		Caption: pg.T("exchange.services.offered"),
 		Columns: []ui.Column{{Text: pg.T("exchange.service")}, {Text: pg.T("exchange.services.kind")}, {Text: pg.T("exchange.services.personal")}},
@@ -350,7 +366,7 @@ func (p *Pages) runTest(ctx context.Context, member, exact string) []exchange.St
 // renderTest shows the test, with its steps when something was named.
 func (p *Pages) renderTest(w http.ResponseWriter, r *http.Request, member, exact string) error {
 	pg := testPage{Page: page(r, "exchange.test.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	pg.Member = ui.Select{Name: "member", Label: pg.T("exchange.test.member"), Value: member, Empty: pg.T("exchange.choose")}
 	if p.Tests.Center != nil {
 		pg.Member.Options = append(pg.Member.Options, ui.Option{Value: testCenter, Label: pg.T("exchange.test.center")},

@@ -44,21 +44,33 @@ func (p *PublishedPages) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET "+publishedPath, web.RequireOfficer(p.list, "admin"))
-	m.Handle("GET "+publishedPath+"/certificate", web.RequireOfficer(p.certificate, "admin"))
-	m.Handle("GET "+publishedPath+"/new", web.RequireOfficer(p.add, "admin"))
-	m.Handle("POST "+publishedPath+"/new", web.RequireOfficer(p.upload, "admin"))
-	m.Handle("GET "+publishedPath+"/rest", web.RequireOfficer(p.rest, "admin"))
-	m.Handle("POST "+publishedPath+"/rest", web.RequireOfficer(p.restPublish, "admin"))
-	m.Handle("GET "+draftPath+"{id}", web.RequireOfficer(p.draft, "admin"))
-	m.Handle("POST "+draftPath+"{id}", web.RequireOfficer(p.confirm, "admin"))
-	m.Handle("POST "+draftPath+"{id}/discard", web.RequireOfficer(p.discard, "admin"))
-	m.Handle("GET "+publishedPath+"/{subsystem}/{service}", web.RequireOfficer(p.show, "admin"))
-	for act, h := range map[string]web.HandlerFunc{
-		"edit": p.edit, "disable": p.disable, "enable": p.enable, "delete": p.remove, "endpoint": p.endpointAdd, "endpoint-delete": p.endpointDelete,
-		"right": p.rightAdd, "right-delete": p.rightDelete, "test": p.test, "refresh": p.refresh,
+	m.HandleFor("GET "+publishedPath, p.list, "listPublications")
+	m.HandleFor("GET "+publishedPath+"/certificate", p.certificate, "listPublications")
+	m.HandleFor("GET "+publishedPath+"/new", p.add, "publishService")
+	m.HandleFor("POST "+publishedPath+"/new", p.upload, "publishService")
+	m.HandleFor("GET "+publishedPath+"/rest", p.rest, "publishService")
+	m.HandleFor("POST "+publishedPath+"/rest", p.restPublish, "publishService")
+	m.HandleFor("GET "+draftPath+"{id}", p.draft, "publishService")
+	m.HandleFor("POST "+draftPath+"{id}", p.confirm, "publishService")
+	m.HandleFor("POST "+draftPath+"{id}/discard", p.discard, "publishService")
+	m.HandleFor("GET "+publishedPath+"/{subsystem}/{service}", p.show, "getPublication")
+	for _, act := range []struct {
+		name      string
+		handler   web.HandlerFunc
+		operation string
+	}{
+		{"edit", p.edit, "editPublication"},
+		{"disable", p.disable, "disablePublication"},
+		{"enable", p.enable, "enablePublication"},
+		{"delete", p.remove, "deletePublication"},
+		{"endpoint", p.endpointAdd, "addPublicationEndpoint"},
+		{"endpoint-delete", p.endpointDelete, "removePublicationEndpoint"},
+		{"right", p.rightAdd, "addPublicationRight"},
+		{"right-delete", p.rightDelete, "removePublicationRight"},
+		{"test", p.test, "testPublication"},
+		{"refresh", p.refresh, "refreshPublication"},
 	} {
-		m.Handle("POST "+publishedPath+"/{subsystem}/{service}/"+act, web.RequireOfficer(h, "admin"))
+		m.HandleFor("POST "+publishedPath+"/{subsystem}/{service}/"+act.name, act.handler, act.operation)
 	}
 	return nil
 }
@@ -76,12 +88,19 @@ func (p *PublishedPages) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	empty := &ui.Empty{Title: pg.T("exchange.publish.none"), Text: pg.T("exchange.publish.none_text")}
+	if pg.May("publishService") {
+		empty.Action = &ui.Button{Text: pg.T("exchange.publish.new"), URL: publishedPath + "/new"}
+		pg.Links = []ui.Action{
+			{Text: pg.T("exchange.publish.new"), URL: publishedPath + "/new"},
+			{Text: pg.T("exchange.publish.new_rest"), URL: publishedPath + "/rest"},
+		}
+	}
+	pg.Links = append(pg.Links, ui.Action{Text: pg.T("exchange.publish.certificate"), URL: publishedPath + "/certificate"})
 	pg.Services = ui.Table{
 		Caption: pg.T("exchange.publish.title"), HideCaption: true,
 		Columns: []ui.Column{{Text: pg.T("exchange.service")}, {Text: pg.T("exchange.services.kind")}, {Text: pg.T("exchange.publish.backend")}, {Text: pg.T("exchange.publish.state")}},
-		Empty: &ui.Empty{
-			Title: pg.T("exchange.publish.none"), Text: pg.T("exchange.publish.none_text"), Action: &ui.Button{Text: pg.T("exchange.publish.new"), URL: publishedPath + "/new"},
-		},
+		Empty:   empty,
 	}
 	for _, s := range list {
 		state, sub := &ui.Tag{Text: pg.T("exchange.publish.on"), Tone: ui.Done}, ""
@@ -94,11 +113,6 @@ func (p *PublishedPages) list(w http.ResponseWriter, r *http.Request) error {
 			{Text: s.Backend.URL},
 			{Tag: state, Sub: sub},
 		}})
-	}
-	pg.Links = []ui.Action{
-		{Text: pg.T("exchange.publish.new"), URL: publishedPath + "/new"},
-		{Text: pg.T("exchange.publish.new_rest"), URL: publishedPath + "/rest"},
-		{Text: pg.T("exchange.publish.certificate"), URL: publishedPath + "/certificate"},
 	}
 	return p.templates.Render(w, r, http.StatusOK, "published", pg)
 }

@@ -36,13 +36,13 @@ type Queue struct {
 	templates *ui.Templates
 }
 
-// Mount adds the routes, all for administrators.
+// Mount adds the routes.
 func (p *Queue) Mount(m *web.Mux) (err error) {
 	if p.templates, err = p.Renderer.Parse(files, "*.html"); err != nil {
 		return err
 	}
-	m.Handle("GET /exchange/admin/queue", web.RequireOfficer(p.show, "admin"))
-	m.Handle("POST /exchange/admin/queue", web.RequireOfficer(p.act, "admin"))
+	m.HandleFor("GET /exchange/admin/queue", p.show, "listLetters")
+	m.HandleFor("POST /exchange/admin/queue", p.act, "replayLetter", "dropLetter", "resumeSubscription", "unsubscribeSubscription")
 	return nil
 }
 
@@ -63,7 +63,7 @@ type queuePage struct {
 
 func (p *Queue) show(w http.ResponseWriter, r *http.Request) error {
 	pg := queuePage{Page: page(r, "delivery.queue.title")}
-	pg.Back = "/exchange/admin"
+	pg.Back = pg.BackTo("/exchange/admin")
 	v, err := p.Delivery.View(r.Context())
 	if err != nil {
 		return err
@@ -96,6 +96,13 @@ func (p *Queue) show(w http.ResponseWriter, r *http.Request) error {
 		}
 		item.Actions = append(item.Actions, button("delivery.unsubscribe", "unsubscribe "+s.ID, "danger"))
 		pg.Subs = append(pg.Subs, item)
+	}
+	if !pg.May("replayLetter") { // whoever only looks on is offered nothing
+		for _, list := range [][]queueItem{pg.DeadOut, pg.DeadIn, pg.Subs} {
+			for i := range list {
+				list[i].Actions = nil
+			}
+		}
 	}
 	pg.Following = followingTable(pg.Page, v.Followings)
 	pg.NoDead = ui.Empty{Title: pg.T("delivery.no_dead")}

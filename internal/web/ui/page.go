@@ -53,6 +53,8 @@ type NavItem struct {
 	// Current marks the section the page belongs to. [Templates.Render] sets it by the longest matching prefix when
 	// no item has it.
 	Current bool
+	// Operation is the id of the operation that opens the page; see [Page.Permitted].
+	Operation string
 	// Count is shown behind the text when it is not zero: waiting work.
 	Count int
 }
@@ -91,6 +93,8 @@ type Page struct {
 	// Wide widens a citizen page for a table.
 	Wide bool
 
+	may func(operation string) bool
+
 	query string
 	// bare keeps the address out of the links of an error page, which repeats nothing of a request.
 	bare bool
@@ -104,12 +108,58 @@ func WithCatalogue(ctx context.Context, c *i18n.Catalogue) context.Context {
 	return context.WithValue(ctx, catalogueKey{}, c)
 }
 
+// administrator is the role of officers who may use every page of their node.
+const administrator = "admin"
+
+type permissionsKey struct{}
+
+// WithPermissions returns a context in which permits says which operations of the node the person may use.
+func WithPermissions(ctx context.Context, permits func(operation string) bool) context.Context {
+	return context.WithValue(ctx, permissionsKey{}, permits)
+}
+
+// May reports whether the person who asks may use an operation of the management interface, by its id. Administrators may
+// use all; others what the context says; without a word nothing.
+func May(ctx context.Context, operation string) bool {
+	p := reqctx.PrincipalOf(ctx)
+	if p.Kind != reqctx.Officer {
+		return false
+	}
+	permits, ok := ctx.Value(permissionsKey{}).(func(string) bool)
+	return p.Has(administrator) || ok && permits(operation)
+}
+
+// May reports whether who looks at the page may use an operation, so that the page offers nothing that would be refused.
+func (p Page) May(operation string) bool { return p.may != nil && p.may(operation) }
+
+// Permitted returns the entries of a navigation whose page the person may open.
+func (p Page) Permitted(items []NavItem) []NavItem {
+	var out []NavItem
+	for _, it := range items {
+		if it.Operation == "" || p.May(it.Operation) {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// BackTo returns the address when it is a page of the section, and none when the person may not open it.
+func (p Page) BackTo(url string) string {
+	for _, it := range p.Section.Items {
+		if it.URL == url {
+			return url
+		}
+	}
+	return ""
+}
+
 // NewPage returns the page of a request, titled by a message.
 func NewPage(r *http.Request, titleKey string, args ...any) Page {
 	ctx := r.Context()
 	p := Page{
 		Lang: reqctx.Lang(ctx), Principal: reqctx.PrincipalOf(ctx), Path: r.URL.Path, query: r.URL.RawQuery,
 		RequestID: reqctx.RequestID(ctx),
+		may:       func(operation string) bool { return May(ctx, operation) },
 	}
 	p.cat, _ = ctx.Value(catalogueKey{}).(*i18n.Catalogue)
 	if titleKey != "" {
