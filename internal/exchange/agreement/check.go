@@ -3,6 +3,8 @@ package agreement
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +35,9 @@ func (d *Document) Check(instance string, now time.Time) error {
 	case len(d.Grants) == 0 || len(d.Grants) > maxGrants:
 		return bad("grants", "grants", nil)
 	}
+	if field := d.checkBeside(); field != "" {
+		return bad("beside", field, nil)
+	}
 	seen := map[string]bool{}
 	for i := range d.Grants {
 		g := &d.Grants[i]
@@ -52,6 +57,34 @@ func (d *Document) Check(instance string, now time.Time) error {
 		seen[h] = true
 	}
 	return nil
+}
+
+var propertyName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
+
+// checkBeside names the first of the properties, or the field of the external contract, that is wrong.
+func (d *Document) checkBeside() (field string) {
+	if len(d.Properties) > maxProperties {
+		return "properties"
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Properties)) {
+		if v := d.Properties[name]; !propertyName.MatchString(name) || v == "" || !clean(v, maxProperty) {
+			return "properties"
+		}
+	}
+	c := d.ExternalContract
+	if c == nil {
+		return ""
+	}
+	if c.Number == "" || !clean(c.Number, 200) {
+		return "external_contract.number"
+	}
+	if _, err := time.Parse(time.DateOnly, c.Date); err != nil {
+		return "external_contract.date"
+	}
+	if !IsHash(c.Digest) {
+		return "external_contract.digest"
+	}
+	return ""
 }
 
 // check names the first field that is wrong.

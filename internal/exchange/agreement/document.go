@@ -26,6 +26,9 @@ const (
 	maxGrants   = 200
 	maxList     = 64
 	maxText     = 500
+	// maxProperties bounds [Document.Properties], maxProperty one of their values in bytes.
+	maxProperties = 64
+	maxProperty   = 4000
 )
 
 // Types of a [Grant].
@@ -40,7 +43,9 @@ const (
 	DelegatedPublish = "delegated_publish"
 )
 
-// Document is the text of an agreement. Every field is always present in its canonical form; times are Unix seconds.
+// Document is the text of an agreement. Every field is always present in its canonical form, but for the last two, which
+// are left out when they say nothing: agreements that were signed before there were any keep their bytes. Times are Unix
+// seconds.
 type Document struct {
 	// IV is a UUID, so that the same terms agreed twice are two agreements.
 	IV        string `json:"iv"`
@@ -50,6 +55,20 @@ type Document struct {
 	HashAlg  string   `json:"hash_alg"`
 	Validity Validity `json:"validity"`
 	Grants   []Grant  `json:"grants"`
+	// Properties is what else the parties want to have signed, such as the regulated area under which they exchange. No rule
+	// of the exchange looks at it.
+	Properties map[string]string `json:"properties,omitempty"`
+	// ExternalContract is a contract outside the exchange that the agreement carries out.
+	ExternalContract *ExternalContract `json:"external_contract,omitempty"`
+}
+
+// ExternalContract names a document that the parties signed elsewhere, so that nobody can put another in its place.
+type ExternalContract struct {
+	// Number is as it stands on the document, "12/2026/HĐ-BCA-LĐ", Date its day, "2026-11-01".
+	Number string `json:"number"`
+	Date   string `json:"date"`
+	// Digest is of the file, written like a content hash: "sha-256:" and base64url.
+	Digest string `json:"digest"`
 }
 
 // Validity is [NotBefore, NotAfter).

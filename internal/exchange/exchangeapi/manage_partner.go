@@ -54,6 +54,9 @@ func (m *ManagePartner) Declare(api *manage.API) error {
 			Method: "GET", Path: "/api/exchange/partner-records", ID: "listPartnerRecords", Tag: "evidence",
 			Summary: "Read what a partner's log holds of the exchanges with this node", Roles: []manage.Role{manage.System, manage.Service},
 		}, func(ctx context.Context, in partnerRecords) (exchange.PartyPage, error) {
+			if in.Partner == "" {
+				return exchange.PartyPage{}, manage.BadInput("partner", nil)
+			}
 			from, to := spanOf(in.From, in.To)
 			return m.Records.Of(ctx, in.As, in.Partner, from, to, in.Cursor)
 		}),
@@ -61,6 +64,9 @@ func (m *ManagePartner) Declare(api *manage.API) error {
 			Method: "GET", Path: "/api/exchange/partner-comparison", ID: "compareWithPartner", Tag: "evidence",
 			Summary: "Hold this node's log against a partner's: which exchanges one side lacks or has otherwise", Roles: []manage.Role{manage.System, manage.Security},
 		}, func(ctx context.Context, in partnerSpan) (exchange.PartnerComparison, error) {
+			if in.Partner == "" {
+				return exchange.PartnerComparison{}, manage.BadInput("partner", nil)
+			}
 			from, to := spanOf(in.From, in.To)
 			out, err := m.Records.Compare(ctx, in.Partner, from, to)
 			if err != nil {
@@ -73,6 +79,9 @@ func (m *ManagePartner) Declare(api *manage.API) error {
 			Summary: "Fetch the evidence package that a partner has of an exchange", Roles: []manage.Role{manage.Security},
 			Act: "exchange.evidence.fetch", Produces: "application/zip",
 		}, func(ctx context.Context, in partnerEvidence) (manage.File, error) {
+			if in.Partner == "" {
+				return manage.File{}, manage.BadInput("partner", nil)
+			}
 			b, err := m.Records.EvidenceOf(ctx, in.As, in.Partner, in.ID, in.Persons)
 			return manage.File{Name: "evidence-" + in.ID + ".zip", Type: "application/zip", Data: b}, err
 		}),

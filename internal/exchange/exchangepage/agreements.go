@@ -1,6 +1,7 @@
 package exchangepage
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -154,6 +155,7 @@ func (p *AgreementPages) renderAgreement(w http.ResponseWriter, r *http.Request,
 		{Key: pg.T("exchange.agreements.validity"), Value: i18n.DateTime(time.Unix(d.Validity.NotBefore, 0)) + " – " + i18n.DateTime(time.Unix(d.Validity.NotAfter, 0))},
 		{Key: pg.T("exchange.agreements.hash"), Value: v.Content},
 	}}
+	pg.Facts.Rows = append(pg.Facts.Rows, besideGrants(pg.Page, d)...)
 	for i := range d.Grants {
 		hash, err := d.GrantHash(v.Content, i)
 		if err != nil {
@@ -169,6 +171,25 @@ func (p *AgreementPages) renderAgreement(w http.ResponseWriter, r *http.Request,
 	p.buttons(&pg, v, reason, problems)
 	pg.Raw = ui.Details{Summary: pg.T("exchange.agreements.raw"), Text: string(v.Raw)}
 	return p.templates.Render(w, r, status, "agreement", pg)
+}
+
+// besideGrants shows what the parties signed besides permissions.
+func besideGrants(pg ui.Page, d *agreement.Document) (rows []ui.SummaryRow) {
+	if c := d.ExternalContract; c != nil {
+		day := c.Date
+		if t, err := time.Parse(time.DateOnly, c.Date); err == nil {
+			day = i18n.Date(t)
+		}
+		rows = append(rows, ui.SummaryRow{Key: pg.T("exchange.agreements.contract"), Lines: []string{pg.T("exchange.agreements.contract_text", "number", c.Number, "date", day), c.Digest}})
+	}
+	if len(d.Properties) > 0 {
+		row := ui.SummaryRow{Key: pg.T("exchange.agreements.properties")}
+		for _, name := range slices.Sorted(maps.Keys(d.Properties)) {
+			row.Lines = append(row.Lines, name+": "+d.Properties[name])
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // buttons offers what this member may still say.

@@ -109,6 +109,8 @@ func (f *agreementFixture) proposal(t *testing.T) string {
 		Consumer: &agreement.Consumer{Subsystem: "VN/GOV/H36/onestop"}, Purpose: agreement.Purpose{Code: "verify-dossier", LegalBasis: "<b>Điều 15</b>", Fields: []string{"fullName"}},
 		Limits: agreement.Limits{Rate: "50/s", Daily: 200000, Concurrent: 4},
 	}}}
+	d.Properties = map[string]string{"regulated_area": "<i>dân cư</i>"}
+	d.ExternalContract = &agreement.ExternalContract{Number: "12/2026/HĐ-BCA-LĐ", Date: "2026-11-01", Digest: agreement.ContentHash([]byte("the file"))}
 	d.Fill(exchange.NewUUID(), now, f.office.KeysOf)
 	raw, err := d.Encode()
 	if err != nil {
@@ -140,7 +142,7 @@ func TestAgreementPages(t *testing.T) {
 		t.Errorf("the list: %s", w.Body)
 	}
 	w := f.do("GET", base+"/"+content, nil, "admin")
-	for _, want := range []string{"VN/GOV/H36/onestop", "verify-dossier", "&lt;b&gt;Điều 15&lt;/b&gt;", "fullName", "50/s", "200.000", "Chấp nhận và ký", "VN/GOV/G01: chưa ký"} {
+	for _, want := range []string{"VN/GOV/H36/onestop", "verify-dossier", "&lt;b&gt;Điều 15&lt;/b&gt;", "fullName", "50/s", "200.000", "Chấp nhận và ký", "VN/GOV/G01: chưa ký", "Số 12/2026/HĐ-BCA-LĐ, ngày 01/11/2026", "regulated_area: &lt;i&gt;dân cư"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("the agreement lacks %q: %s", want, w.Body)
 		}
