@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"truc/internal/exchange"
@@ -35,6 +36,9 @@ type EvidenceConfig struct {
 	Bodies string `toml:"bodies"`
 	// BodyServices sets it for single services: "VN/GOV/G01/population/person" = "full".
 	BodyServices map[string]exchange.BodyMode `toml:"body_services"`
+	// BodySubsystems sets it for all exchanges of single subsystems of this node, whether they ask or answer:
+	// "VN/GOV/H36/onestop" = "full". What BodyServices says of a service goes before it.
+	BodySubsystems map[string]exchange.BodyMode `toml:"body_subsystems"`
 	// BodyMaxMiB is the longest body in MiB that is kept of those that stream, because they are larger than 256 KiB or of unknown
 	// length; of a longer one the digest alone is kept, and the log says so. Default 1024. Two times ReserveMiB stay free
 	// in any case.
@@ -57,6 +61,9 @@ type TimestampConfig struct {
 	Authorities []AuthorityConfig `toml:"authorities"`
 	// EverySeconds is the time between time-stamps while the log grows, 1 to 3600; default 60.
 	EverySeconds int `toml:"every_seconds"`
+	// Order is in which order authorities are asked by what a token costs: "free_first", "paid_first", "only_free" or
+	// "only_paid"; default as they are written.
+	Order string `toml:"order"`
 }
 
 // AuthorityConfig is one time-stamp authority.
@@ -67,6 +74,11 @@ type AuthorityConfig struct {
 	URL string `toml:"url"`
 	// Roots is a PEM file with the certificates its certificate must lead to.
 	Roots string `toml:"roots"`
+	// Paid says that its tokens cost money.
+	Paid bool `toml:"paid"`
+	// PerDay is how many tokens of it the logs of this node may take in 24 hours; then the next authority is asked, and
+	// without one the logs wait, which is shown. 0 sets no limit.
+	PerDay int `toml:"per_day"`
 }
 
 func (c *EvidenceConfig) segmentSize() int64 { return int64(orInt(c.SegmentMiB, 64)) << 20 }
@@ -108,19 +120,57 @@ func (c *Config) checkEvidence() []error {
 			bad("evidence.body_services: %s: %q is none of digest, full, off", service, m)
 		}
 	}
+	for subsystem, m := range e.BodySubsystems {
+		if !slices.ContainsFunc(c.subsystems(), func(own string) bool { return own == subsystem }) || !m.Valid() {
+			bad("evidence.body_subsystems: %q is no subsystem of this node, or %q none of digest, full, off", subsystem, m)
+		}
+	}
 	if e.RetentionDays > 0 && e.Policy == "" {
 		bad("evidence.policy: name the rule under which entries are removed after %d days", e.RetentionDays)
 	}
 	if s := c.Timestamp.EverySeconds; s < 0 || s > 3600 {
 		bad("timestamp.every_seconds: %d is not between 1 and 3600", s)
 	}
+	if !slices.Contains([]string{"", "free_first", "paid_first", "only_free", "only_paid"}, c.Timestamp.Order) {
+		bad("timestamp.order: %q is none of free_first, paid_first, only_free, only_paid", c.Timestamp.Order)
+	}
 	for i, a := range c.Timestamp.Authorities {
 		if u, err := url.Parse(a.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			bad("timestamp.authorities %d: %q is no address", i+1, a.URL)
+		}
+		if a.PerDay < 0 {
+			bad("timestamp.authorities %d: per_day is negative", i+1)
 		}
 		if a.Roots == "" {
 			bad("timestamp.authorities %d: roots names the PEM file of the authority's root", i+1)
 		}
 	}
 	return faults
+}
+
+// ordered returns the authorities in the order in which they are asked.
+func (c *TimestampConfig) ordered() []AuthorityConfig {
+	out := slices.Clone(c.Authorities)
+	first := func(paid bool) {
+		slices.SortStableFunc(out, func(a, b AuthorityConfig) int {
+			switch a.Paid {
+			case b.Paid:
+				return 0
+			case paid:
+				return -1
+			}
+			return 1
+		})
+	}
+	switch c.Order {
+	case "free_first":
+		first(false)
+	case "paid_first":
+		first(true)
+	case "only_free":
+		out = slices.DeleteFunc(out, func(a AuthorityConfig) bool { return a.Paid })
+	case "only_paid":
+		out = slices.DeleteFunc(out, func(a AuthorityConfig) bool { return !a.Paid })
+	}
+	return out
 }

@@ -98,7 +98,7 @@ func (n *Node) startBodies() error {
 		return err
 	})
 	mode := cmp.Or(exchange.BodyMode(n.cfg.Evidence.Bodies), exchange.BodyDigest)
-	return n.exchange.SetBodies(&exchange.BodyPolicy{Log: log, Default: mode, Services: n.cfg.Evidence.BodyServices, MaxStream: int64(n.cfg.Evidence.BodyMaxMiB) << 20})
+	return n.exchange.SetBodies(&exchange.BodyPolicy{Log: log, Default: mode, Services: n.cfg.Evidence.BodyServices, Subsystems: n.cfg.Evidence.BodySubsystems, MaxStream: int64(n.cfg.Evidence.BodyMaxMiB) << 20})
 }
 
 // peer returns a node of the network that is in force.
@@ -193,7 +193,7 @@ func (n *Node) authorities() ([]notary.Authority, error) {
 	}
 	client := &http.Client{Timeout: 10 * time.Second}
 	var out []notary.Authority
-	for _, a := range n.cfg.Timestamp.Authorities {
+	for _, a := range n.cfg.Timestamp.ordered() {
 		b, err := os.ReadFile(a.Roots)
 		if err != nil {
 			return nil, fmt.Errorf("timestamp.authorities: %w", err)
@@ -210,7 +210,11 @@ func (n *Node) authorities() ([]notary.Authority, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, notary.Authority{Name: cmp.Or(a.Name, u.Host), Client: &sign.TSAClient{URL: a.URL, Client: client, Roots: roots, Now: n.now}, Roots: b})
+		authority := notary.Authority{Name: cmp.Or(a.Name, u.Host), Client: &sign.TSAClient{URL: a.URL, Client: client, Roots: roots, Now: n.now}, Roots: b}
+		if a.PerDay > 0 {
+			authority.Allowance = &notary.Allowance{PerDay: a.PerDay}
+		}
+		out = append(out, authority)
 	}
 	return out, nil
 }

@@ -30,6 +30,9 @@ type BodyPolicy struct {
 	// Default holds for services that are not in Services (full identifiers) and whose offering says nothing.
 	Default  BodyMode
 	Services map[string]BodyMode
+	// Subsystems holds for all exchanges of a subsystem of this node, as the one who asks or who answers, unless Services
+	// says otherwise.
+	Subsystems map[string]BodyMode
 	// MaxStream is the longest streamed body that is kept, in bytes; 0 means [DefaultMaxStream].
 	MaxStream int64
 }
@@ -42,6 +45,11 @@ func (s *Service) SetBodies(p *BodyPolicy) error {
 				return fmt.Errorf("exchange: bodies of %s: mode %q", service, m)
 			}
 		}
+		for subsystem, m := range p.Subsystems {
+			if !m.Valid() {
+				return fmt.Errorf("exchange: bodies of %s: mode %q", subsystem, m)
+			}
+		}
 		if !p.Default.Valid() || p.Log == nil {
 			return fmt.Errorf("exchange: bodies: mode %q", p.Default)
 		}
@@ -50,9 +58,13 @@ func (s *Service) SetBodies(p *BodyPolicy) error {
 	return nil
 }
 
-// mode of a service: what is "off" stays off, then the node's setting for it counts, then the offering, then the default.
-func (p *BodyPolicy) mode(service string, offered BodyMode) BodyMode {
+// mode of a service for a subsystem of this node: what is "off" stays off, then the node's setting for the service counts,
+// then that for the subsystem, then the offering, then the default.
+func (p *BodyPolicy) mode(service, subsystem string, offered BodyMode) BodyMode {
 	set, ok := p.Services[service]
+	if !ok {
+		set, ok = p.Subsystems[subsystem]
+	}
 	switch {
 	case set == BodyOff || offered == BodyOff, p.Default == BodyOff && !ok:
 		return BodyOff

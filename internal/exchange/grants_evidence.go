@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"truc/internal/exchange/agreement"
 )
@@ -21,7 +22,7 @@ func (x *exchangeState) grantEvidence(permit *agreement.Permit) *Fault {
 		}
 	}
 	if permit.Grant.Evidence.Body == string(BodyFull) {
-		if p := x.s.bodies.Load(); p == nil || p.mode(x.msg.Service, x.offeredBody()) == BodyOff {
+		if p := x.s.bodies.Load(); p == nil || p.mode(x.msg.Service, x.ownSubsystem(), x.offeredBody()) == BodyOff {
 			return x.loggingFailed(errors.New("the grant demands that bodies are kept, and this node keeps none of this service"))
 		}
 	}
@@ -39,9 +40,17 @@ func (x *exchangeState) offeredBody() BodyMode {
 	return x.s.offers[x.msg.Service].Body
 }
 
+// ownSubsystem is the subsystem of this node that takes part: the one who asks, or the one the service belongs to.
+func (x *exchangeState) ownSubsystem() string {
+	if x.role == RoleConsumer {
+		return x.msg.Client
+	}
+	return x.msg.Service[:max(0, strings.LastIndexByte(x.msg.Service, '/'))]
+}
+
 // bodyMode is what is kept of this exchange's bodies: what the policy says, or more if the grant demands it.
 func (x *exchangeState) bodyMode(p *BodyPolicy) BodyMode {
-	m := p.mode(x.msg.Service, x.offeredBody())
+	m := p.mode(x.msg.Service, x.ownSubsystem(), x.offeredBody())
 	if m == BodyDigest && x.permit != nil && x.permit.Grant.Evidence.Body == string(BodyFull) {
 		return BodyFull
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -446,6 +447,57 @@ func TestBodyPolicy(t *testing.T) {
 		if err != nil || !r.OK || r.Entries[0].Body != tt.want || r.Entries[1].Body != tt.want {
 			t.Errorf("%s: %+v, %v; want %s", tt.name, r, err, tt.want)
 		}
+	}
+	// For all exchanges of a subsystem, as the one who asks and as the one who answers; what is said of a service counts more.
+	const asks, answers = "VN/GOV/H36/onestop", "VN/GOV/G01/population"
+	for _, tt := range []struct {
+		name       string
+		role       string
+		def        exchange.BodyMode
+		subsystems map[string]exchange.BodyMode
+		service    exchange.BodyMode
+		want       bool
+	}{
+		{"who asks", exchange.RoleConsumer, exchange.BodyDigest, map[string]exchange.BodyMode{asks: exchange.BodyFull}, "", true},
+		{"who asks, off", exchange.RoleConsumer, exchange.BodyFull, map[string]exchange.BodyMode{asks: exchange.BodyOff}, "", false},
+		{"off for all but this one", exchange.RoleConsumer, exchange.BodyOff, map[string]exchange.BodyMode{asks: exchange.BodyFull}, "", true},
+		{"another subsystem", exchange.RoleConsumer, exchange.BodyDigest, map[string]exchange.BodyMode{asks + "2": exchange.BodyFull, answers: exchange.BodyFull}, "", false},
+		{"the service goes before", exchange.RoleConsumer, exchange.BodyDigest, map[string]exchange.BodyMode{asks: exchange.BodyFull}, exchange.BodyDigest, false},
+		{"who answers", exchange.RoleProvider, exchange.BodyDigest, map[string]exchange.BodyMode{answers: exchange.BodyFull}, "", true},
+		{"who answers, another", exchange.RoleProvider, exchange.BodyDigest, map[string]exchange.BodyMode{asks: exchange.BodyFull}, "", false},
+	} {
+		none := &exchange.BodyPolicy{Log: c.bodies, Default: exchange.BodyDigest}
+		p := &exchange.BodyPolicy{Log: c.bodies, Default: tt.def, Subsystems: tt.subsystems}
+		if tt.service != "" {
+			p.Services = map[string]exchange.BodyMode{service: tt.service}
+		}
+		policies := map[string]*exchange.BodyPolicy{exchange.RoleConsumer: none, exchange.RoleProvider: none}
+		policies[tt.role] = p
+		if err := errors.Join(c.consumer.SetBodies(policies[exchange.RoleConsumer]), c.provider.SetBodies(policies[exchange.RoleProvider])); err != nil {
+			t.Fatal(err)
+		}
+		ans, err := c.consumer.Call(t.Context(), query(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, direction := range []string{"request", "response"} {
+			kept := map[string]bool{}
+			for _, role := range []string{exchange.RoleConsumer, exchange.RoleProvider} {
+				r, err := c.bodies.Open(t.Context(), bodylog.Name{Role: role, Direction: direction, RequestID: ans.RequestID}, time.Now())
+				if err == nil {
+					kept[role] = true
+					r.Close()
+				} else if !errs.Is(err, errs.NotFound) {
+					t.Fatal(err)
+				}
+			}
+			if kept[tt.role] != tt.want || len(kept) > 1 {
+				t.Errorf("%s: the %s was kept by %v; want %v by the %s", tt.name, direction, kept, tt.want, tt.role)
+			}
+		}
+	}
+	if err := c.consumer.SetBodies(&exchange.BodyPolicy{Log: c.bodies, Default: exchange.BodyFull, Subsystems: map[string]exchange.BodyMode{asks: "sometimes"}}); err == nil {
+		t.Error("an unknown mode of a subsystem was taken")
 	}
 	if err := c.consumer.SetBodies(&exchange.BodyPolicy{Log: c.bodies, Default: "sometimes"}); err == nil {
 		t.Error("an unknown mode was taken")

@@ -91,6 +91,15 @@ func (s *Notary) LatestStamped(ctx context.Context, origin string) (notary.Row, 
 	return s.checkpoint(ctx, origin, `SELECT `+checkpointColumns+` FROM exchange_checkpoint WHERE origin = $1 AND stamped_at > 0 ORDER BY size DESC LIMIT 1`, origin)
 }
 
+// StampedSince implements [notary.Store].
+func (s *Notary) StampedSince(ctx context.Context, origin, authority string, since time.Time) ([]time.Time, error) {
+	return storage.All(ctx, s.DB, func(scan func(...any) error) (time.Time, error) {
+		var at int64
+		err := scan(&at)
+		return storage.Time(at), err
+	}, `SELECT stamped_at FROM exchange_checkpoint WHERE origin = $1 AND authority = $2 AND stamped_at >= $3 ORDER BY stamped_at`, origin, authority, storage.Micros(since))
+}
+
 // Covering implements [notary.Store].
 func (s *Notary) Covering(ctx context.Context, origin string, index int64) (notary.Row, error) {
 	return s.checkpoint(ctx, origin, `SELECT `+checkpointColumns+` FROM exchange_checkpoint WHERE origin = $1 AND stamped_at > 0 AND size > $2 ORDER BY size LIMIT 1`, origin, index)

@@ -122,6 +122,16 @@ func checkpoints(t *testing.T, s *Notary, now time.Time) {
 	if got, err := s.LatestStamped(ctx, "log"); err != nil || got.Size != 5 || !bytes.Equal(got.Token, stamped.Token) {
 		t.Errorf("LatestStamped = %+v, %v", got, err)
 	}
+	for since, want := range map[time.Time]int{stamped.StampedAt: 1, stamped.StampedAt.Add(time.Microsecond): 0} {
+		if got, err := s.StampedSince(ctx, "log", stamped.Authority, since); err != nil || len(got) != want || want == 1 && !got[0].Equal(stamped.StampedAt) {
+			t.Errorf("StampedSince = %v, %v; want %d", got, err, want)
+		}
+	}
+	for origin, authority := range map[string]string{"log": "another", "another": stamped.Authority} {
+		if got, err := s.StampedSince(ctx, origin, authority, stamped.StampedAt); err != nil || len(got) != 0 {
+			t.Errorf("StampedSince of %s by %s = %v, %v", origin, authority, got, err)
+		}
+	}
 	if err := s.Thin(ctx, "log", now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

@@ -89,6 +89,8 @@ type Store interface {
 	Latest(ctx context.Context, origin string) (Row, error)
 	// LatestStamped returns the newest row with a token; NotFound when there is none.
 	LatestStamped(ctx context.Context, origin string) (Row, error)
+	// StampedSince returns the times of the tokens that an authority gave for a log from a time on.
+	StampedSince(ctx context.Context, origin, authority string, since time.Time) ([]time.Time, error)
 	// Covering returns the first row with a token whose tree holds the entry; NotFound when there is none.
 	Covering(ctx context.Context, origin string, index int64) (Row, error)
 	// Thin removes rows without a token that are older than before, except the newest.
@@ -105,6 +107,8 @@ type Authority struct {
 	Client sign.Timestamper
 	// Roots are the PEM certificates that the authority's certificate leads to, for evidence packages.
 	Roots []byte
+	// Allowance bounds the tokens that are taken of it; nil does not.
+	Allowance *Allowance
 }
 
 // Notary confirms the checkpoints of one log. It is safe for concurrent use.
@@ -183,6 +187,9 @@ func (n *Notary) Start(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.known, n.failed = map[string]int64{}, map[string]string{}
+	if err := n.countTaken(ctx); err != nil {
+		return err
+	}
 	now := n.Now()
 	for p, load := range map[*progress]func(context.Context, string) (Row, error){&n.witnessed: n.Store.Latest, &n.stamped: n.Store.LatestStamped} {
 		r, err := load(ctx, n.Log.Origin())
@@ -446,10 +453,20 @@ func (n *Notary) Stamp(ctx context.Context) (err error) {
 	return err
 }
 
+var errAllowance = errors.New("the tokens that may be taken of it in a day are used up")
+
 func (n *Notary) askAuthority(ctx context.Context, a Authority, digest []byte) ([]byte, error) {
+	now := n.Now()
+	if !a.Allowance.take(now) {
+		n.outcome(ctx, a.Name, errAllowance)
+		return nil, errs.E(errs.Unavailable, "sign.tsa_unavailable", errAllowance)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	token, err := a.Client.Timestamp(ctx, digest)
+	if err != nil {
+		a.Allowance.giveBack(now)
+	}
 	n.outcome(ctx, a.Name, err)
 	return token, err
 }

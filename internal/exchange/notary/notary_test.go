@@ -67,6 +67,17 @@ func (m *memory) LatestStamped(context.Context, string) (Row, error) {
 	return m.find(true, func(r Row) bool { return r.Token != nil })
 }
 
+func (m *memory) StampedSince(_ context.Context, _, authority string, since time.Time) (out []time.Time, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.rows {
+		if r.Authority == authority && !r.StampedAt.Before(since) {
+			out = append(out, r.StampedAt)
+		}
+	}
+	return out, nil
+}
+
 func (m *memory) Covering(_ context.Context, _ string, i int64) (Row, error) {
 	return m.find(false, func(r Row) bool { return r.Token != nil && r.Size > i })
 }
