@@ -130,6 +130,11 @@ func (l *Log) checkpointLocked() ([]byte, error) {
 	if err := l.hashes.Sync(); err != nil {
 		return nil, err
 	}
+	if t, ok := l.offsets.(*tail); ok { // who reads the folder finds what is signed
+		if err := t.flush(); err != nil {
+			return nil, err
+		}
+	}
 	msg, err := note.Sign(&note.Note{Text: Checkpoint{Origin: l.opt.Origin, Size: size, Root: root}.text()}, l.signer)
 	if err != nil {
 		return nil, err

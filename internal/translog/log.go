@@ -102,6 +102,8 @@ type Log struct {
 	next      *commit   // the run that will cover what is written now
 	failed    error
 	closed    bool
+	unawaited *time.Timer // runs while entries are not on the disk for which nobody has asked to wait
+	pending   bool        // unawaited runs
 	kick      chan struct{}
 	stopped   chan struct{}
 
@@ -132,8 +134,12 @@ func (l *Log) Append(ctx context.Context, entries ...[]byte) (first int64, err e
 	return first, wait(ctx)
 }
 
+// maxUnawaited is how long entries may be away from the disk when nobody waits for them.
+const maxUnawaited = 100 * time.Millisecond
+
 // AppendNoWait hands entries to the kernel, so that they outlive this process but not a power cut, and returns a
-// function that waits until they are on the disk.
+// function that waits until they are on the disk. They come to the disk when somebody waits for them or for a later entry,
+// and at the latest after a tenth of a second: the disk is not asked twice for an entry that its owner does not wait for.
 func (l *Log) AppendNoWait(entries ...[]byte) (first int64, wait func(context.Context) error, err error) {
 	for _, e := range entries {
 		if len(e) == 0 || len(e) > MaxEntry {
@@ -150,8 +156,12 @@ func (l *Log) AppendNoWait(entries ...[]byte) (first int64, wait func(context.Co
 		return 0, nil, err
 	}
 	c := l.next
-	l.wakeCommitter()
+	if !l.pending && len(entries) > 0 {
+		l.pending = true
+		l.unawaited.Reset(maxUnawaited)
+	}
 	return first, func(ctx context.Context) error {
+		l.ask(c)
 		select {
 		case <-c.done:
 			return c.err
@@ -180,6 +190,26 @@ func (l *Log) usable() error {
 	return l.failed
 }
 
+// ask has the committer run, unless it has begun the run that covers c.
+func (l *Log) ask(c *commit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next == c && !l.closed {
+		l.wakeCommitter()
+	}
+}
+
+// commitUnawaited puts on the disk what nobody has waited for.
+func (l *Log) commitUnawaited() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = false
+	if !l.closed && l.size > l.durable {
+		l.wakeCommitter()
+	}
+}
+
+// wakeCommitter has it run once more. The caller holds mu and has seen that the log is not closed.
 func (l *Log) wakeCommitter() {
 	select {
 	case l.kick <- struct{}{}:
@@ -423,6 +453,7 @@ func (l *Log) Close() error {
 		l.mu.Unlock()
 		return l.closeFiles()
 	}
+	l.unawaited.Stop()
 	l.wakeCommitter()
 	close(l.kick)
 	l.mu.Unlock()

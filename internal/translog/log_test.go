@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"pgregory.net/rapid"
@@ -207,21 +208,70 @@ func TestFullDisk(t *testing.T) {
 			t.Fatalf("Append on a full disk = %v, want the disk's error", err)
 		}
 	}
-	for _, name := range []string{"hashes", "offsets"} {
-		d.set(func(d *disk) { d.room, d.failFile = -1, name })
-		if _, err := l.Append(t.Context(), entry(5)); !errors.Is(err, errDisk) {
-			t.Fatalf("Append without room for %s = %v", name, err)
-		}
-	}
 	if l.Size() != 5 {
 		t.Errorf("size after refused appends = %d, want 5", l.Size())
 	}
-	d.set(func(d *disk) { d.failFile = "" })
+	d.set(func(d *disk) { d.room = -1 })
 	fill(t, l, 5) // room again: the log goes on
 	_ = l.Close()
 	l = mustOpen(t, testOptions(opt.Dir))
 	if b, err := l.Entry(5); l.Size() != 10 || err != nil || string(b) != string(entry(5)) {
 		t.Errorf("after reopening: size %d, entry %q, %v", l.Size(), b, err)
+	}
+}
+
+func TestFullDiskForDerivedFiles(t *testing.T) {
+	for _, name := range []string{"hashes", "offsets"} {
+		d := &disk{room: -1}
+		opt := testOptions(t.TempDir())
+		opt.open = d.open
+		l := mustOpen(t, opt)
+		d.set(func(d *disk) { d.failFile = name })
+		refused := int64(0)
+		for i := range 10_000 { // what fits into memory is accepted, and never more
+			_, _, err := l.AppendNoWait(entry(i))
+			if errors.Is(err, errDisk) {
+				refused = l.Size()
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if refused == 0 {
+			t.Fatalf("%s: 10,000 entries were taken though it cannot be written", name)
+		}
+		for range 3 {
+			if _, _, err := l.AppendNoWait(entry(0)); !errors.Is(err, errDisk) || l.Size() != refused {
+				t.Fatalf("%s: %v, size %d; want a refusal at %d", name, err, l.Size(), refused)
+			}
+		}
+		crashed := mustOpen(t, testOptions(copyDir(t, l.opt.Dir)))
+		if err := crashed.Verify(t.Context()); err != nil || crashed.Size() != refused {
+			t.Errorf("%s: after a crash: %v, %d entries, want %d", name, err, crashed.Size(), refused)
+		}
+		d.set(func(d *disk) { d.failFile = "" })
+		fill(t, l, 5) // room again: the log goes on
+		_ = l.Close()
+		l = mustOpen(t, testOptions(opt.Dir))
+		if err := l.Verify(t.Context()); err != nil || l.Size() != refused+5 {
+			t.Errorf("%s: after reopening: %v, size %d, want %d", name, err, l.Size(), refused+5)
+		}
+	}
+}
+
+func TestUnawaitedEntriesComeToTheDisk(t *testing.T) {
+	d := &disk{room: -1}
+	opt := testOptions(t.TempDir())
+	opt.open = d.open
+	l := mustOpen(t, opt)
+	for i := range 3 {
+		if _, _, err := l.AppendNoWait(entry(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for l.Durable() < 3 { // by itself; a fault here is a test that does not end
+		time.Sleep(time.Millisecond)
 	}
 }
 

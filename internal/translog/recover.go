@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -43,7 +44,9 @@ func Open(opt Options) (l *Log, err error) {
 	if err := l.openAll(); err != nil {
 		return nil, errors.Join(err, l.closeFiles())
 	}
-	go l.commitLoop() // Close ends it and waits for it
+	l.unawaited = time.AfterFunc(maxUnawaited, l.commitUnawaited)
+	l.unawaited.Stop() // nothing is there yet
+	go l.commitLoop()  // Close ends it and waits for it
 	return l, nil
 }
 
@@ -83,7 +86,12 @@ func (l *Log) openAll() (err error) {
 		}
 		return fmt.Errorf("%w: %d are there, %d were acknowledged", ErrRollback, l.size, need)
 	}
-	return l.repair()
+	if err := l.repair(); err != nil {
+		return err
+	}
+	hashes := &tail{file: l.hashes}
+	l.hashes, l.offsets = hashes, &tail{file: l.offsets, before: hashes}
+	return nil
 }
 
 // readMarker returns the number of entries that were on the disk for certain; 0 when the marker cannot be read,

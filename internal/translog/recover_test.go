@@ -17,6 +17,9 @@ func damaged(t *testing.T, f func(dir string)) (*Log, error) {
 		t.Fatal(err)
 	}
 	fill(t, l, 8)
+	if _, err := l.offsets.Size(); err != nil { // as if more had been written: what waits in memory is written first
+		t.Fatal(err)
+	}
 	crash(t, l)
 	dir := copyDir(t, l.opt.Dir)
 	f(dir)
@@ -150,6 +153,30 @@ func TestTornTailIsCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkWhole(t, l, 20)
+	}
+}
+
+func TestKilledWithDerivedInMemory(t *testing.T) {
+	l := mustOpen(t, testOptions(t.TempDir()))
+	for size := range 40 {
+		if size == 12 {
+			if _, err := l.Checkpoint(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		dir := copyDir(t, l.opt.Dir)
+		for _, name := range []string{"offsets", "hashes"} {
+			st, err := os.Stat(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (st.Size() > 0) != (size >= 12) {
+				t.Errorf("%s has %d bytes at %d entries", name, st.Size(), size)
+			}
+		}
+		killed := mustOpen(t, testOptions(dir))
+		checkWhole(t, killed, size)
+		fill(t, l, 1)
 	}
 }
 

@@ -117,4 +117,6 @@ type Trend struct {
 	// SlopePerMinute is of the line that fits the samples best, without the first fifth of them; in it pools and
 	// caches fill.
 	SlopePerMinute float64 `json:"slope_per_minute"`
+	// Values are all samples, in order.
+	Values []float64 `json:"values"`
 }

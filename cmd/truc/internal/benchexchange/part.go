@@ -50,7 +50,7 @@ type partConfig struct {
 	// Body is the size of the back end's answers.
 	Body    int
 	Profile string
-	// Each makes the consumer sign each message alone.
+	// Each makes a node sign each message alone; a provider does as its consumer does.
 	Each bool
 }
 
@@ -59,6 +59,8 @@ type reply struct {
 	Addr string `json:",omitempty"`
 	// CPU is in µs since the start.
 	CPU, RSS, Files, Goroutines int64
+	// RSSAnon, HeapLive and HeapMapped say what RSS consists of, see [host].
+	RSSAnon, HeapLive, HeapMapped int64
 	// Entries and Rows count what a node has written to its log and its index.
 	Entries, Rows int64
 	Err           string `json:",omitempty"`
@@ -92,7 +94,11 @@ func Part(ctx context.Context, in io.Reader, out, logTo io.Writer, now func() ti
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	if c.Profile != "" {
-		stop, err := profile(filepath.Join(c.Profile, c.Role+".pprof"))
+		name := c.Role
+		if c.Each {
+			name += "-each"
+		}
+		stop, err := profile(filepath.Join(c.Profile, name+".pprof"))
 		if err != nil {
 			return err
 		}
@@ -122,6 +128,8 @@ func (p *running) report(ctx context.Context, stored bool) (r reply) {
 		}
 	}
 	r.CPU, r.RSS, r.Files, r.Goroutines = host.CPUTime().Microseconds(), host.RSS(), host.OpenFiles(), int64(runtime.NumGoroutine())
+	heap := host.HeapNow()
+	r.RSSAnon, r.HeapLive, r.HeapMapped = host.RSSAnon(), heap.Live, heap.Mapped
 	if stored && p.count != nil {
 		if err := p.count(ctx, &r); err != nil {
 			r.Err = err.Error()

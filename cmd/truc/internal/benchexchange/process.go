@@ -192,9 +192,9 @@ func found(ctx context.Context, opt Options, keyHash string) (c *country, err er
 		from, to := consumer.conf, provider.conf
 		switch pair {
 		case &c.bare:
-			from.Role, to.Role, from.Profile, to.Profile = roleBareConsumer, roleBareProvider, "", ""
+			from.Role, to.Role = roleBareConsumer, roleBareProvider
 		case &c.each:
-			from.Dir, to.Dir, from.Profile, to.Profile, from.Each = from.Dir+"-each", to.Dir+"-each", "", "", true
+			from.Dir, to.Dir, from.Each, to.Each = from.Dir+"-each", to.Dir+"-each", true, true
 		}
 		to.Next, to.Peers = "http://"+c.backEnd.addr, []peerConfig{consumer.peer, provider.peer}
 		if pair.provider, err = c.start(ctx, opt, to); err != nil {

@@ -12,7 +12,7 @@ func (b *bench) soak(ctx context.Context) (*Soak, error) {
 	cs := clients(b.c.truc.consumer.addr, b.request, b.opt.Body, b.opt.SoakClients)
 	defer hangUp(cs)
 	s := &Soak{Concurrency: b.opt.SoakClients}
-	measures := []string{"rss_bytes", "goroutines", "open_files"}
+	measures := []string{"rss_bytes", "rss_anon_bytes", "heap_live_bytes", "heap_mapped_bytes", "goroutines", "open_files"}
 	names := []string{roleConsumer, roleProvider}
 	series := make([][]float64, len(names)*len(measures))
 	var at []float64 // minutes
@@ -29,7 +29,7 @@ func (b *bench) soak(ctx context.Context) (*Soak, error) {
 		}
 		at = append(at, b.opt.Now().Sub(start).Minutes())
 		for i, r := range []reply{o.consumer, o.provider} {
-			for j, v := range []int64{r.RSS, r.Goroutines, r.Files} {
+			for j, v := range []int64{r.RSS, r.RSSAnon, r.HeapLive, r.HeapMapped, r.Goroutines, r.Files} {
 				series[i*len(measures)+j] = append(series[i*len(measures)+j], float64(v))
 			}
 		}
@@ -43,7 +43,7 @@ func (b *bench) soak(ctx context.Context) (*Soak, error) {
 		skip := len(v) / 5
 		s.Series = append(s.Series, Trend{
 			Process: names[i/len(measures)], Measure: measures[i%len(measures)], First: v[0], Last: v[len(v)-1],
-			Min: slices.Min(v), Max: slices.Max(v), SlopePerMinute: slope(at[skip:], v[skip:]),
+			Min: slices.Min(v), Max: slices.Max(v), SlopePerMinute: slope(at[skip:], v[skip:]), Values: v,
 		})
 	}
 	return s, nil

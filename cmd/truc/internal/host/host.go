@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 )
 
 // Machine is where a benchmark ran.
@@ -34,4 +35,20 @@ func FolderSize(dir string) (n int64, err error) {
 		return err
 	})
 	return n, err
+}
+
+// Heap is what Go's memory of this process consists of, in bytes.
+type Heap struct {
+	// Live is what the last collection found in use.
+	Live int64
+	// Mapped is what the runtime holds of the system's memory for all its purposes.
+	Mapped int64
+}
+
+// HeapNow asks the runtime, without stopping the program.
+func HeapNow() Heap {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	n := func(i int) int64 { return int64(s[i].Value.Uint64()) } //nolint:gosec // far below the limit
+	return Heap{Live: n(0), Mapped: n(1) - n(2)}
 }

@@ -27,6 +27,10 @@ func PeakRSS() int64 { return statusBytes("VmHWM") }
 // RSS is the memory in bytes that this process holds now.
 func RSS() int64 { return statusBytes("VmRSS") }
 
+// RSSAnon is the part of [RSS] that is this process's own; the rest are pages of files, such as those of the program, which the
+// system takes back when it needs them.
+func RSSAnon() int64 { return statusBytes("RssAnon") }
+
 func statusBytes(name string) int64 {
 	if v, ok := strings.CutSuffix(procField("/proc/self/status", name), " kB"); ok {
 		if n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64); err == nil {

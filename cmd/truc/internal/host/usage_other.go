@@ -18,6 +18,9 @@ func PeakRSS() int64 { return 0 }
 // RSS is the memory in bytes that this process holds now.
 func RSS() int64 { return 0 }
 
+// RSSAnon is the part of [RSS] that is this process's own.
+func RSSAnon() int64 { return 0 }
+
 // OpenFiles counts the descriptors of this process.
 func OpenFiles() int64 { return 0 }
 
