@@ -14,7 +14,7 @@ import (
 // a new row comes with an ADR, and twenty is plenty.
 var dependencies = map[string]string{
 	"cel.dev/cel-go":                           "conditions and checks in procedure files: a language with limits, not one of our own",
-	"codeberg.org/go-pdf/fpdf":                 "writes PDF with embedded fonts",
+	"filippo.io/edwards25519":                  "group arithmetic to verify signatures of known keys in half the time",
 	"github.com/BurntSushi/toml":               "the configuration file, unknown keys refused",
 	"github.com/coreos/go-oidc/v3":             "sign-in with a national identity provider",
 	"github.com/go-jose/go-jose/v4":            "keys and tokens of the development identity provider",

@@ -267,7 +267,7 @@ var errDigest = errors.New("the body does not have the digest that was signed")
 
 // verify checks digest, coverage, freshness and signature. lookup finds the key and says whether it may sign now; memory
 // spares the second verification of a root, and may be nil.
-func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.PublicKey, error), memory *rootMemory, now time.Time) (signed, error) {
+func (m sigMessage) verify(body []byte, lookup func(keyID string) (crypto.PublicKey, error), memory *signatureMemory, now time.Time) (signed, error) {
 	for _, n := range single {
 		if len(field(m.header, n)) > 1 {
 			return signed{}, fmt.Errorf("field %s occurs twice", n)

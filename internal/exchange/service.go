@@ -72,7 +72,7 @@ type Options struct {
 type Service struct {
 	opt     Options
 	signer  atomic.Pointer[signatory]
-	roots   rootMemory
+	roots   signatureMemory
 	writer  *logWriter
 	member  string
 	seal    sealer

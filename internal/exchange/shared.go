@@ -8,6 +8,8 @@ import (
 	"math/bits"
 	"strconv"
 	"sync"
+
+	"truc/internal/eddsa"
 )
 
 // A shared signature (ADR 0014) lets messages that are signed in the same moment have one signature among them. The
@@ -116,11 +118,22 @@ func openShared(base string, value []byte) (root treeHash, count int, sig []byte
 	return root, count, value[end:], nil
 }
 
-// rootMemory remembers which roots were verified, so that messages under one signature cost one verification. It keeps
-// the newest few hundred; what it forgot is verified again.
-type rootMemory struct {
+// signatureMemory remembers which roots were verified, so that messages under one signature cost one verification, and the
+// keys that sign often, which are then verified faster. Of roots it keeps the newest few hundred; what it forgot is verified
+// again.
+type signatureMemory struct {
+	keys eddsa.Keys
+
 	mu        sync.Mutex // guards both
 	now, last map[rootKey]*rootCheck
+}
+
+// signers returns the keys that are remembered, nil without a memory.
+func (m *signatureMemory) signers() *eddsa.Keys {
+	if m == nil {
+		return nil
+	}
+	return &m.keys
 }
 
 type rootKey struct {
@@ -138,7 +151,7 @@ type rootCheck struct {
 const maxRootMemory = 256
 
 // verify returns the outcome of check for a root, asked once while it is remembered.
-func (m *rootMemory) verify(k rootKey, check func() bool) bool {
+func (m *signatureMemory) verify(k rootKey, check func() bool) bool {
 	if m == nil {
 		return check()
 	}

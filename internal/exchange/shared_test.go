@@ -160,7 +160,7 @@ func TestSharedSignaturesOfManyStandAlone(t *testing.T) {
 	ready.Wait()
 	close(start)
 	done.Wait()
-	memory := &rootMemory{}
+	memory := &signatureMemory{}
 	checked := 0
 	for i, v := range values {
 		base := fmt.Sprint("base ", i)
@@ -192,7 +192,7 @@ func (c *countingKey) Sign(r io.Reader, d []byte, o crypto.SignerOpts) ([]byte, 
 }
 
 func TestRootMemoryIsBounded(t *testing.T) {
-	m := &rootMemory{}
+	m := &signatureMemory{}
 	calls := 0
 	for i := range 3 * maxRootMemory {
 		m.verify(rootKey{count: i}, func() bool { calls++; return false })

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+
+	"truc/internal/eddsa"
 )
 
 // Algorithms of message signatures: the names of RFC 9421 §3.3 and, with a suffix, the same key over the root of a tree
@@ -68,14 +70,14 @@ func signBytes(key crypto.Signer, msg []byte) ([]byte, error) {
 	return out, nil
 }
 
-// verifyBytes checks a signature by a key of the named algorithm.
-func verifyBytes(pub crypto.PublicKey, alg string, msg, sig []byte) bool {
+// verifyBytes checks a signature by a key of the named algorithm. keys may be nil.
+func verifyBytes(pub crypto.PublicKey, alg string, msg, sig []byte, keys *eddsa.Keys) bool {
 	if own, err := algOf(pub); err != nil || own != alg || len(sig) != 64 {
 		return false
 	}
 	switch k := pub.(type) {
 	case ed25519.PublicKey:
-		return ed25519.Verify(k, msg, sig)
+		return keys.Verify(k, msg, sig)
 	case *ecdsa.PublicKey:
 		sum := sha256.Sum256(msg)
 		return ecdsa.Verify(k, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
@@ -84,14 +86,16 @@ func verifyBytes(pub crypto.PublicKey, alg string, msg, sig []byte) bool {
 }
 
 // verifyValue checks the value of a message signature over its base, of either form. memory may be nil.
-func verifyValue(pub crypto.PublicKey, keyID, alg, base string, value []byte, memory *rootMemory) bool {
+func verifyValue(pub crypto.PublicKey, keyID, alg, base string, value []byte, memory *signatureMemory) bool {
 	plain, shared := strings.CutSuffix(alg, sharedSuffix)
 	if !shared {
-		return verifyBytes(pub, alg, []byte(base), value)
+		return verifyBytes(pub, alg, []byte(base), value, memory.signers())
 	}
 	root, count, sig, err := openShared(base, value)
 	if err != nil {
 		return false
 	}
-	return memory.verify(rootKey{keyID, alg, root, count, [64]byte(sig)}, func() bool { return verifyBytes(pub, plain, sharedText(root, count), sig) })
+	return memory.verify(rootKey{keyID, alg, root, count, [64]byte(sig)}, func() bool {
+		return verifyBytes(pub, plain, sharedText(root, count), sig, memory.signers())
+	})
 }

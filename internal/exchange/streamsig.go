@@ -111,7 +111,7 @@ func (s *Service) verifyTrailer(head signed, server string, trailer http.Header,
 	if err != nil {
 		return signed{}, err
 	}
-	if !verifyBytes(pub, t.alg, []byte(t.base), t.sig) {
+	if !verifyBytes(pub, t.alg, []byte(t.base), t.sig, nil) {
 		return signed{}, errors.New("the signature after the body does not match")
 	}
 	if t.digest != digest {

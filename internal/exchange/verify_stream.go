@@ -62,7 +62,7 @@ func (b streamedBodies) check(e *Entry, trust Trust) (signer string, v Verdict, 
 		return "", Bad, err
 	}
 	sig, err := base64.StdEncoding.DecodeString(e.Signature)
-	if err != nil || !verifyBytes(key.Public, algOfBase(e.Base), []byte(e.Base), sig) {
+	if err != nil || !verifyBytes(key.Public, algOfBase(e.Base), []byte(e.Base), sig, nil) {
 		return key.ServerID, Bad, errors.New("the signature does not match")
 	}
 	digest := e.RequestDigest

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"codeberg.org/go-pdf/fpdf"
-
 	"truc/internal/errs"
 	"truc/internal/pki"
 )
@@ -108,27 +106,15 @@ func (b *bench) personThenAgency(tb testing.TB, pdf []byte) []byte {
 	return b.sign(tb, pdf, PDFOptions{Identity: b.agency, Timestamper: b.tsa})
 }
 
-// samplePDF has two pages of Vietnamese text.
+// samplePDF has two pages of Vietnamese text in an embedded font, with a table of cross references. It was written by fpdf, so
+// that what is signed here is not only what `pdfdoc` writes.
 func samplePDF(tb testing.TB) []byte {
 	tb.Helper()
-	font, err := os.ReadFile("../pdfdoc/fonts/Tinos-Regular.ttf")
+	pdf, err := os.ReadFile("testdata/table.pdf")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := fpdf.New("P", "mm", "A4", "")
-	p.SetCreationDate(time.Unix(1790000000, 0))
-	p.SetModificationDate(time.Unix(1790000000, 0))
-	p.AddUTF8FontFromBytes("tinos", "", font)
-	for range 2 {
-		p.AddPage()
-		p.SetFont("tinos", "", 14)
-		p.MultiCell(0, 8, "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM\nĐộc lập - Tự do - Hạnh phúc\n\nQuyết định về việc giải quyết hồ sơ đăng ký khai sinh.", "", "L", false)
-	}
-	var buf bytes.Buffer
-	if err := p.Output(&buf); err != nil {
-		tb.Fatal(err)
-	}
-	return buf.Bytes()
+	return pdf
 }
 
 // inputs are the kinds of file we must be able to sign.
