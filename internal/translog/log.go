@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"math/bits"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -287,6 +288,7 @@ func appendHashes(b []byte, edge *[64]tlog.Hash, n int64, leaf tlog.Hash) []byte
 func (l *Log) commitLoop() {
 	defer close(l.stopped)
 	for range l.kick {
+		runtime.Gosched() // who can run now may write something
 		l.mu.Lock()
 		c, end, err := l.next, l.size, l.failed
 		todo := end > l.durable

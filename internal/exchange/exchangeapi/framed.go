@@ -9,6 +9,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"truc/internal/exchange"
@@ -24,6 +25,8 @@ const (
 	framedEnd = 4 * time.Second
 	// framedInFlight bounds the requests of one connection that are being answered; more wait unread.
 	framedInFlight = 512
+	// framedIdlers bounds the goroutines of one connection that wait for its next requests.
+	framedIdlers = 64
 	// framedBacklog bounds the bytes that wait for a peer that reads slowly.
 	framedBacklog = 4 << 20
 )
@@ -117,11 +120,16 @@ type framedServer struct {
 	live   map[uint64]context.CancelFunc
 	ending bool
 	work   sync.WaitGroup
+	// next takes a request to a goroutine that has answered one: its stack has grown already, which for a new one costs
+	// as much as finding out what is asked. idlers counts them; over ends them.
+	next   chan func()
+	idlers atomic.Int32
+	over   chan struct{}
 }
 
 // serveFramed answers the requests of a connection until it ends. ctx ends when the server is shut down.
 func (l *Link) serveFramed(ctx context.Context, conn *tls.Conn) {
-	s := &framedServer{link: l, peer: channelPeerOf(conn.ConnectionState()), w: newFramedWriter(conn), live: map[uint64]context.CancelFunc{}}
+	s := &framedServer{link: l, peer: channelPeerOf(conn.ConnectionState()), w: newFramedWriter(conn), live: map[uint64]context.CancelFunc{}, next: make(chan func()), over: make(chan struct{})}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := l.framed.add(s)
@@ -130,6 +138,7 @@ func (l *Link) serveFramed(ctx context.Context, conn *tls.Conn) {
 	if !s.isEnding() {
 		cancel() // the peer is gone: nobody waits for what is in work
 	}
+	close(s.over)
 	s.work.Wait()
 	s.w.fail(err)
 }
@@ -175,7 +184,31 @@ func (s *framedServer) read(ctx context.Context, r *bufio.Reader) error {
 	}
 }
 
-// start answers a request in a goroutine of its own; false when its number is in use.
+// do runs f in a goroutine that waits for work, or in a new one.
+func (s *framedServer) do(f func()) {
+	select {
+	case s.next <- f:
+		return
+	default:
+	}
+	s.work.Go(func() {
+		for {
+			f()
+			if s.idlers.Add(1) > framedIdlers {
+				s.idlers.Add(-1)
+				return
+			}
+			select {
+			case f = <-s.next:
+				s.idlers.Add(-1)
+			case <-s.over:
+				return
+			}
+		}
+	})
+}
+
+// start answers a request beside the others; false when its number is in use.
 func (s *framedServer) start(ctx context.Context, id uint64, req *exchange.WireRequest, slots <-chan struct{}) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	s.mu.Lock()
@@ -185,7 +218,7 @@ func (s *framedServer) start(ctx context.Context, id uint64, req *exchange.WireR
 		return false
 	}
 	s.live[id] = cancel
-	s.work.Go(func() {
+	s.do(func() {
 		resp := s.receive(ctx, id, req)
 		s.mu.Lock()
 		delete(s.live, id)
