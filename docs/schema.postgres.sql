@@ -697,6 +697,7 @@ CREATE TABLE exchange_publication (
 	changed_by text NOT NULL,
 	verify text NOT NULL DEFAULT ''::text,
 	async_only boolean NOT NULL DEFAULT false,
+	ends_at bigint NOT NULL DEFAULT 0,
 	CONSTRAINT exchange_publication_pkey PRIMARY KEY (code)
 );
 

@@ -630,7 +630,7 @@ CREATE TABLE exchange_publication (
 	version BIGINT NOT NULL,
 	changed_at BIGINT NOT NULL,
 	changed_by TEXT NOT NULL
-	, verify TEXT NOT NULL DEFAULT '', async_only BOOLEAN NOT NULL DEFAULT FALSE);
+	, verify TEXT NOT NULL DEFAULT '', async_only BOOLEAN NOT NULL DEFAULT FALSE, ends_at BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE exchange_publication_change (
 	id BIGINT PRIMARY KEY,

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"truc/cmd/truc/internal/nodeclient"
+	"truc/internal/i18n"
 )
 
 const servicesUsage = `truc services: services of the agency's own systems, published by a running node
@@ -23,6 +25,7 @@ const servicesUsage = `truc services: services of the agency's own systems, publ
   truc services test CODE                    try to reach the back end, step by step
   truc services rights CODE [-add|-remove SUBSYSTEM] [-method M -path P] [-activities A,B] [-basis TEXT]
   truc services set CODE [-name TEXT] [-backend URL] [-ca-pem FILE] [-timeout SECONDS] [-bodies full|digest|off] [-verify stream|before_forward] [-async-only] [-public] [-personal]
+  truc services end CODE DAY|never           the last day (2027-06-30) on which it is published; then it is in no listing and refuses calls
   truc services delete CODE                  end the service with its rights
 
 Instead of FILE an address (https://…) may be given: the node fetches it.
@@ -34,6 +37,7 @@ type published struct {
 	Kind     string            `json:"kind"`
 	Name     map[string]string `json:"name"`
 	Disabled bool              `json:"disabled"`
+	EndsAt   time.Time         `json:"ends_at"`
 	Notice   string            `json:"notice"`
 	Backend  struct {
 		URL string `json:"url"`
@@ -50,7 +54,7 @@ func servicesCommand(ctx context.Context, s streams, args []string) error {
 	}
 	acts := map[string]func(context.Context, streams, *flag.FlagSet, *nodeclient.Options, []string) error{
 		"list": servicesList, "publish": servicesPublish, "refresh": servicesRefresh, "disable": servicesSwitch, "enable": servicesSwitch, "test": servicesTest,
-		"delete": servicesDelete, "rights": servicesRights, "set": servicesSet,
+		"delete": servicesDelete, "rights": servicesRights, "set": servicesSet, "end": servicesEnd,
 	}
 	act, ok := acts[args[0]]
 	if !ok {
@@ -107,6 +111,9 @@ func servicesList(ctx context.Context, s streams, fs *flag.FlagSet, node *nodecl
 		state := "on"
 		if p.Disabled {
 			state = "off: " + p.Notice
+		}
+		if !p.EndsAt.IsZero() {
+			state += ", until " + p.EndsAt.Add(-time.Second).In(i18n.Zone).Format(time.DateOnly)
 		}
 		fmt.Fprintf(s.out, "%s  %s  %d endpoints  %s  %s\n", p.Code, p.Kind, len(p.Endpoints), p.Backend.URL, state)
 	}

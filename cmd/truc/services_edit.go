@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"truc/cmd/truc/internal/nodeclient"
+	"truc/internal/i18n"
 )
 
 const publicationsPath = "/api/exchange/publications"
@@ -22,6 +24,27 @@ func servicesDelete(ctx context.Context, s streams, fs *flag.FlagSet, node *node
 		return err
 	}
 	fmt.Fprintf(s.out, "%s: deleted\n", w[0])
+	return nil
+}
+
+// servicesEnd sets or takes away the last day of a publication, in Vietnamese time.
+func servicesEnd(ctx context.Context, s streams, fs *flag.FlagSet, node *nodeclient.Options, args []string) error {
+	w, c, err := wordsAndNode(s, fs, node, args, 2)
+	if err != nil {
+		return err
+	}
+	at := int64(0)
+	if w[1] != "never" {
+		day, err := time.ParseInLocation(time.DateOnly, w[1], i18n.Zone)
+		if err != nil {
+			return fmt.Errorf("%q is neither a day such as 2027-06-30 nor never", w[1])
+		}
+		at = day.AddDate(0, 0, 1).Unix()
+	}
+	if err := c.Do(ctx, http.MethodPost, publicationsPath+"/"+w[0]+"/end", map[string]int64{"ends_at": at}, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%s: ends %s\n", w[0], w[1])
 	return nil
 }
 

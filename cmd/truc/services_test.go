@@ -25,7 +25,7 @@ func TestServicesCommand(t *testing.T) {
 		_ = json.Unmarshal(b, &sent)
 		switch {
 		case r.Method == http.MethodGet:
-			_, _ = io.WriteString(w, `{"items":[{"code":"weather/stations","kind":"OPENAPI3","disabled":true,"notice":"Bảo trì","backend":{"url":"https://b"},"endpoints":[{"method":"GET","path":"/a"}]}]}`)
+			_, _ = io.WriteString(w, `{"items":[{"code":"weather/stations","kind":"OPENAPI3","disabled":true,"notice":"Bảo trì","ends_at":"2027-06-30T17:00:00Z","backend":{"url":"https://b"},"endpoints":[{"method":"GET","path":"/a"}]}]}`)
 		case strings.HasSuffix(r.URL.Path, "/drafts"):
 			_, _ = io.WriteString(w, `{"draft":"D","version":7,"changes":[{"where":"GET /a","text":"điểm gọi bị bỏ","breaking":true}],"lost_rights":[{"consumer":"VN/GOV/H36/x","method":"GET","path":"/a"}]}`)
 		case strings.HasSuffix(r.URL.Path, "/test"):
@@ -58,7 +58,7 @@ func TestServicesCommand(t *testing.T) {
 		out     string
 		fails   bool
 	}{
-		{[]string{"list"}, "GET /api/exchange/publications", "", "off: Bảo trì", false},
+		{[]string{"list"}, "GET /api/exchange/publications", "", "off: Bảo trì, until 2027-06-30", false},
 		{[]string{"publish", file, "-code", "weather/stations", "-backend", "https://b/api", "-public"}, "POST /api/exchange/publications", `"document":"openapi: 3.1.0"`, "GET /a/*", false},
 		{[]string{"publish", "https://x.example/a.json", "-code", "weather/stations", "-backend", "https://b"}, "POST /api/exchange/publications", `"address":"https://x.example/a.json"`, "1 endpoints", false},
 		{[]string{"refresh", "weather/stations", file, "-yes"}, "POST /api/exchange/publications/weather/stations/refresh", `"draft":"D","version":7`, "! GET /a: điểm gọi bị bỏ\n! right ends: VN/GOV/H36/x GET /a", false},
@@ -66,6 +66,9 @@ func TestServicesCommand(t *testing.T) {
 		{[]string{"enable", "weather/stations"}, "POST /api/exchange/publications/weather/stations/enable", "{}", "enabled", false},
 		{[]string{"test", "weather/stations"}, "POST /api/exchange/publications/weather/stations/test", "{}", "FAILED tcp", true},
 		{[]string{"disable", "weather/stations"}, "", "", "", true},
+		{[]string{"end", "weather/stations", "2027-06-30"}, "POST /api/exchange/publications/weather/stations/end", `{"ends_at":1814374800}`, "ends 2027-06-30", false},
+		{[]string{"end", "weather/stations", "never"}, "POST /api/exchange/publications/weather/stations/end", `{"ends_at":0}`, "ends never", false},
+		{[]string{"end", "weather/stations", "30/6"}, "", "", "", true},
 		{[]string{"rights", "weather/stations", "-add", "VN/GOV/H36/x", "-method", "GET", "-path", "/a", "-activities", "a,b"}, "GET /api/exchange/publications/weather/stations", "", "Nobody may call it", false},
 		{[]string{"rights", "weather/stations", "-add", "VN/GOV/H36/x", "-remove", "VN/GOV/H36/y"}, "", "", "", true},
 		{[]string{"delete", "weather/stations"}, "DELETE /api/exchange/publications/weather/stations", "", "deleted", false},

@@ -284,8 +284,12 @@ func (n *Node) profile() directory.Profile {
 			if len(o.OpenAPI) > 0 {
 				kind = "openapi"
 			}
+			ends := int64(0)
+			if !o.EndsAt.IsZero() {
+				ends = o.EndsAt.Unix()
+			}
 			p.Services = append(p.Services, directory.Service{
-				ID: o.ID.String(), Node: n.cfg.ServerID(), Name: i18n.Text(o.Name), Description: i18n.Text(o.Description), Kind: kind, Public: o.Public, Personal: o.Personal,
+				EndsAt: ends, ID: o.ID.String(), Node: n.cfg.ServerID(), Name: i18n.Text(o.Name), Description: i18n.Text(o.Description), Kind: kind, Public: o.Public, Personal: o.Personal,
 			})
 		}
 	}

@@ -176,7 +176,7 @@ func (d directoryView) Providers(service orgcode.Service) ([]exchange.Peer, erro
 			s, ok = doc.Service(service.String())
 		}
 	}
-	if !ok {
+	if !ok || s.Ended(d.follower.Now()) {
 		if _, known := doc.Member(service.Owner().MemberID()); !known {
 			return nil, errs.E(errs.NotFound, "exchange.member_unknown", nil)
 		}

@@ -161,6 +161,9 @@ func (c *Center) document(s *State) *Document {
 		}
 	}
 	for _, x := range s.Services {
+		if x.Ended(c.now()) {
+			continue
+		}
 		x.Nodes = x.Providers()
 		d.Services = append(d.Services, x)
 	}

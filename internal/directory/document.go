@@ -116,7 +116,12 @@ type Service struct {
 	Personal bool `json:"personal"`
 	// Nodes are all that serve it, in order of their ids; Node is one of them.
 	Nodes []string `json:"nodes"`
+	// EndsAt is when it stops to be there, in Unix seconds, also if its node cannot say so any more; 0 for never.
+	EndsAt int64 `json:"ends_at,omitempty"`
 }
+
+// Ended reports whether a service is over.
+func (s *Service) Ended(now time.Time) bool { return s.EndsAt > 0 && now.Unix() >= s.EndsAt }
 
 // TSA is a time-stamp authority the network accepts.
 type TSA struct {

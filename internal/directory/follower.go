@@ -63,6 +63,9 @@ type Follower struct {
 	attempted time.Time
 }
 
+// Now is the follower's clock.
+func (f *Follower) Now() time.Time { return f.opt.Now() }
+
 // followed is what lies in directory.state.json beside the envelope.
 type followed struct {
 	Instance  string   `json:"instance"`

@@ -144,6 +144,8 @@ type Offering struct {
 	// Disabled services refuse every call with Notice, which is shown to callers and in listMethods.
 	Disabled bool
 	Notice   string
+	// EndsAt is when the service stops to be there; zero for never.
+	EndsAt time.Time
 	// Timeout is how long the service may take to begin its answer; 0 leaves it to the caller.
 	Timeout time.Duration
 	// AsyncOnly services take messages of package delivery alone; a call that waits for its answer is refused (spec D34).

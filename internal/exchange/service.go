@@ -200,13 +200,18 @@ func (s *Service) Offer(code string, o Offering, h http.Handler) error {
 	return nil
 }
 
+func (o *offer) ended(now time.Time) bool { return !o.EndsAt.IsZero() && !now.Before(o.EndsAt) }
+
 // Offers lists what this node offers, sorted by identifier.
 func (s *Service) Offers() []Offered {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out := make([]Offered, 0, len(s.offers))
+	now := s.now()
 	for _, o := range s.offers {
-		out = append(out, o.Offered)
+		if !o.ended(now) {
+			out = append(out, o.Offered)
+		}
 	}
 	slices.SortFunc(out, func(a, b Offered) int { return strings.Compare(a.ID.String(), b.ID.String()) })
 	return out
@@ -235,6 +240,9 @@ func (s *Service) offered(id orgcode.Service) (offer, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	o, ok := s.offers[id.String()]
+	if ok && o.ended(s.now()) {
+		return offer{}, false
+	}
 	return o, ok
 }
 

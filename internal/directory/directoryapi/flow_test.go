@@ -471,3 +471,31 @@ func publicOf(t *testing.T, k crypto.Signer) ed25519.PublicKey {
 	}
 	return pub
 }
+
+// DISC-04: a service ends in the directory at its time, also when its node is away.
+func TestEndedServiceDisappears(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	a := w.join(t, "H36", "onestop")
+	p := profile("H36", "onestop")
+	p.Services = append(p.Services, directory.Service{ID: "VN/GOV/H36/onestop/dossiers", Kind: "rest", EndsAt: w.now().Add(time.Hour).Unix()})
+	w.advance(time.Second)
+	if err := a.f.Publish(ctx, a.id, a.keys, p); err != nil {
+		t.Fatal(err)
+	}
+	s, ok := a.f.Document().Service("VN/GOV/H36/onestop/dossiers")
+	if !ok || s.Ended(w.now()) {
+		t.Fatalf("service = %+v", s)
+	}
+	w.advance(time.Hour)
+	if !s.Ended(w.now()) { // whoever has the old document knows it too
+		t.Errorf("service = %+v is not over", s)
+	}
+	w.join(t, "G01", "population") // the next document that the center signs
+	if err := a.f.Refresh(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := a.f.Document().Service("VN/GOV/H36/onestop/dossiers"); ok {
+		t.Errorf("after its end: %+v", s)
+	}
+}

@@ -75,7 +75,7 @@ func (p *Pages) catalogue(w http.ResponseWriter, r *http.Request) error {
 		Empty:   &ui.Empty{Title: pg.T("directory.catalogue.no_services")},
 	}
 	for _, s := range doc.Services {
-		if !s.Public {
+		if !s.Public || s.Ended(p.Now()) {
 			continue
 		}
 		personal := pg.T("directory.no")

@@ -33,6 +33,7 @@ type publicationView struct {
 	Backend     backendView       `json:"backend"`
 	Disabled    bool              `json:"disabled"`
 	Notice      string            `json:"notice"`
+	EndsAt      time.Time         `json:"ends_at,omitzero" doc:"when the publication ends; absent for never"`
 	Declared    bool              `json:"declared" doc:"written in the node's configuration, and changed there"`
 	Source      string            `json:"source" doc:"the address the description came from"`
 	Endpoints   []endpointView    `json:"endpoints"`
@@ -77,7 +78,7 @@ type rightView struct {
 func viewOf(p *publication.Published) publicationView {
 	v := publicationView{
 		Code: p.Code, Kind: p.Kind, Name: p.Name, About: p.About, Personal: p.Personal, Public: p.Public, Bodies: p.Bodies, Verify: p.Verify, AsyncOnly: p.AsyncOnly, Disabled: p.Disabled, Notice: p.Notice,
-		Declared: p.Declared, Source: p.Source, Version: p.Version, ChangedAt: p.ChangedAt, ChangedBy: p.ChangedBy, Description: string(p.Document),
+		EndsAt: p.EndsAt, Declared: p.Declared, Source: p.Source, Version: p.Version, ChangedAt: p.ChangedAt, ChangedBy: p.ChangedBy, Description: string(p.Document),
 		Backend: backendView{
 			URL: p.Backend.URL, TimeoutSeconds: int(p.Backend.Timeout.Seconds()), ConnectSeconds: int(p.Backend.Connect.Seconds()), CA: p.Backend.CA,
 			ServerName: p.Backend.ServerName, ClientCertificate: p.Backend.ClientCert, PlainHTTP: p.Backend.PlainHTTP,
@@ -195,7 +196,7 @@ const maxPublicationBody = 3 * openapi.MaxSize
 
 // Declare adds the operations.
 func (m *ManagePublications) Declare(api *manage.API) error {
-	return errors.Join(m.declareReading(api), m.declareDescriptions(api), m.declareStates(api), m.declareEditing(api))
+	return errors.Join(m.declareReading(api), m.declareDescriptions(api), m.declareStates(api), m.declareEditing(api), m.declareEnd(api))
 }
 
 func (m *ManagePublications) declareReading(api *manage.API) error {

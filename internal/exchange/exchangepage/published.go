@@ -63,6 +63,7 @@ func (p *PublishedPages) Mount(m *web.Mux) (err error) {
 		{"disable", p.disable, "disablePublication"},
 		{"enable", p.enable, "enablePublication"},
 		{"delete", p.remove, "deletePublication"},
+		{"end", p.end, "endPublication"},
 		{"endpoint", p.endpointAdd, "addPublicationEndpoint"},
 		{"endpoint-delete", p.endpointDelete, "removePublicationEndpoint"},
 		{"right", p.rightAdd, "addPublicationRight"},
@@ -106,6 +107,9 @@ func (p *PublishedPages) list(w http.ResponseWriter, r *http.Request) error {
 		state, sub := &ui.Tag{Text: pg.T("exchange.publish.on"), Tone: ui.Done}, ""
 		if s.Disabled {
 			state, sub = &ui.Tag{Text: pg.T("exchange.publish.off"), Tone: ui.Soon}, s.Notice
+		}
+		if s.Ended(p.Service.Now()) {
+			state, sub = &ui.Tag{Text: pg.T("exchange.publish.has_ended"), Tone: ui.Late}, ""
 		}
 		pg.Services.Rows = append(pg.Services.Rows, ui.Row{Cells: []ui.Cell{
 			{Text: s.Name.In(pg.Lang), URL: servicePath(s.Code), Sub: s.Code, Head: true},

@@ -39,6 +39,10 @@ type publishedServicePage struct {
 	Notice          ui.Input
 	Disable, Enable *ui.Button
 
+	Ended   *ui.Notice
+	LastDay ui.Input
+	SetEnd  ui.Button
+
 	File    ui.File
 	Address ui.Input
 	Refresh ui.Button
@@ -106,6 +110,7 @@ func (p *PublishedPages) renderService(w http.ResponseWriter, r *http.Request, s
 		pg.Notice = ui.Input{Name: "notice", Label: pg.T("exchange.publish.notice"), Hint: pg.T("exchange.publish.notice_hint"), Value: of("disable", "notice"), Error: in.problems.For("notice")}
 		pg.Disable = &ui.Button{Text: pg.T("exchange.publish.disable"), Kind: "secondary"}
 	}
+	endFields(&pg, s, p.Service.Now(), in)
 	if !s.Declared {
 		pg.File, pg.Address, pg.Refresh = uploadFields(pg.Page, s.Source, in.problems)
 		values := valuesOf(s)

@@ -12,7 +12,7 @@ import (
 )
 
 const publicationColumns = `code, kind, name_vi, name_en, about_vi, about_en, personal, public, bodies, backend_url, timeout, connect_timeout, ca,
-	server_name, client_cert, plain_http, disabled, notice, document, source, declared, version, changed_at, changed_by, verify, async_only`
+	server_name, client_cert, plain_http, disabled, notice, document, source, declared, version, changed_at, changed_by, verify, async_only, ends_at`
 
 // Publications implements [publication.Store].
 func (s *Store) Publications(ctx context.Context) (out []publication.Published, err error) {
@@ -26,10 +26,10 @@ func (s *Store) Publications(ctx context.Context) (out []publication.Published, 
 	for rows.Next() {
 		p := publication.Published{Name: i18n.Text{}, About: i18n.Text{}}
 		var nameVI, nameEN, aboutVI, aboutEN string
-		var timeout, connect, changed int64
+		var timeout, connect, changed, ends int64
 		b := &p.Backend
 		if err := rows.Scan(&p.Code, &p.Kind, &nameVI, &nameEN, &aboutVI, &aboutEN, &p.Personal, &p.Public, &p.Bodies, &b.URL, &timeout, &connect, &b.CA,
-			&b.ServerName, &b.ClientCert, &b.PlainHTTP, &p.Disabled, &p.Notice, &p.Document, &p.Source, &p.Declared, &p.Version, &changed, &p.ChangedBy, &p.Verify, &p.AsyncOnly); err != nil {
+			&b.ServerName, &b.ClientCert, &b.PlainHTTP, &p.Disabled, &p.Notice, &p.Document, &p.Source, &p.Declared, &p.Version, &changed, &p.ChangedBy, &p.Verify, &p.AsyncOnly, &ends); err != nil {
 			return nil, err
 		}
 		for _, x := range []struct {
@@ -42,6 +42,7 @@ func (s *Store) Publications(ctx context.Context) (out []publication.Published, 
 			}
 		}
 		b.Timeout, b.Connect, p.ChangedAt = time.Duration(timeout)*time.Microsecond, time.Duration(connect)*time.Microsecond, storage.Time(changed)
+		p.EndsAt = storage.Time(ends)
 		at[p.Code] = len(out)
 		out = append(out, p)
 	}
@@ -96,9 +97,9 @@ func (s *Store) AddPublication(ctx context.Context, p *publication.Published) (e
 	return s.DB.InTx(ctx, func(tx *storage.Tx) error {
 		b := p.Backend
 		_, err := tx.ExecContext(ctx, `INSERT INTO exchange_publication (`+publicationColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1, $22, $23, $24, $25)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1, $22, $23, $24, $25, $26)`,
 			p.Code, p.Kind, p.Name["vi"], p.Name["en"], p.About["vi"], p.About["en"], p.Personal, p.Public, p.Bodies, b.URL, b.Timeout.Microseconds(), b.Connect.Microseconds(), b.CA,
-			b.ServerName, b.ClientCert, b.PlainHTTP, p.Disabled, p.Notice, p.Document, p.Source, p.Declared, storage.Micros(p.ChangedAt), p.ChangedBy, p.Verify, p.AsyncOnly)
+			b.ServerName, b.ClientCert, b.PlainHTTP, p.Disabled, p.Notice, p.Document, p.Source, p.Declared, storage.Micros(p.ChangedAt), p.ChangedBy, p.Verify, p.AsyncOnly, storage.Micros(p.EndsAt))
 		if storage.IsDuplicate(err) {
 			return errs.E(errs.Conflict, "exchange.publish.fault.code_taken", err)
 		}
@@ -116,10 +117,10 @@ func (s *Store) SavePublication(ctx context.Context, p *publication.Published) (
 		b := p.Backend
 		r, err := tx.ExecContext(ctx, `UPDATE exchange_publication SET kind = $1, name_vi = $2, name_en = $3, about_vi = $4, about_en = $5, personal = $6, public = $7,
 			bodies = $8, backend_url = $9, timeout = $10, connect_timeout = $11, ca = $12, server_name = $13, client_cert = $14, plain_http = $15, disabled = $16,
-			notice = $17, document = $18, source = $19, declared = $20, version = version + 1, changed_at = $21, changed_by = $22, verify = $23, async_only = $24 WHERE code = $25 AND version = $26`,
+			notice = $17, document = $18, source = $19, declared = $20, version = version + 1, changed_at = $21, changed_by = $22, verify = $23, async_only = $24, ends_at = $25 WHERE code = $26 AND version = $27`,
 			p.Kind, p.Name["vi"], p.Name["en"], p.About["vi"], p.About["en"], p.Personal, p.Public,
 			p.Bodies, b.URL, b.Timeout.Microseconds(), b.Connect.Microseconds(), b.CA, b.ServerName, b.ClientCert, b.PlainHTTP, p.Disabled,
-			p.Notice, p.Document, p.Source, p.Declared, storage.Micros(p.ChangedAt), p.ChangedBy, p.Verify, p.AsyncOnly, p.Code, p.Version)
+			p.Notice, p.Document, p.Source, p.Declared, storage.Micros(p.ChangedAt), p.ChangedBy, p.Verify, p.AsyncOnly, storage.Micros(p.EndsAt), p.Code, p.Version)
 		if err != nil {
 			return err
 		}

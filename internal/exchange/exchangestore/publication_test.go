@@ -29,6 +29,7 @@ func TestPublications(t *testing.T) {
 			Endpoints: []publication.Endpoint{{Method: "POST", Path: "/z"}, {Method: "GET", Path: "/a/*", Manual: true}},
 			Rights:    []publication.Right{{Consumer: "VN/GOV/*/onestop", Method: "GET", Path: "/a/*", Activities: []string{"a", "b"}, Basis: "Điều 1"}, {Consumer: "VN/GOV/H36/x", Method: "*", Path: "**"}},
 			ChangedAt: time.Date(2026, 11, 22, 1, 2, 3, 4000, time.UTC), ChangedBy: "lan",
+			EndsAt: time.Date(2027, 6, 30, 17, 0, 0, 0, time.UTC),
 		}
 		check := func(want ...publication.Published) {
 			t.Helper()

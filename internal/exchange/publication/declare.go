@@ -8,7 +8,7 @@ import (
 )
 
 // Declare makes the services of the configuration what it says: new ones are published, changed ones replaced, those it
-// no longer names deleted. Whether one is switched off, and its rights, stay as operators left them.
+// no longer names deleted. Whether one is switched off or has an end, and its rights, stay as operators left them.
 func (s *Service) Declare(ctx context.Context, list []Published) error {
 	have, err := s.List(ctx)
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Service) Declare(ctx context.Context, list []Published) error {
 			continue
 		}
 		old := have[j]
-		p.Disabled, p.Notice, p.Rights, p.Version, p.ChangedAt, p.ChangedBy = old.Disabled, old.Notice, old.Rights, old.Version, old.ChangedAt, old.ChangedBy
+		p.Disabled, p.Notice, p.EndsAt, p.Rights, p.Version, p.ChangedAt, p.ChangedBy = old.Disabled, old.Notice, old.EndsAt, old.Rights, old.Version, old.ChangedAt, old.ChangedBy
 		p.Rights = slices.DeleteFunc(p.Rights, func(r Right) bool { return !p.grants(r) })
 		if bytes.Equal(p.Document, old.Document) && reflect.DeepEqual(withoutDocument(p), withoutDocument(old)) {
 			continue

@@ -58,6 +58,8 @@ type Published struct {
 	// Disabled services refuse calls with Notice.
 	Disabled bool
 	Notice   string
+	// EndsAt is when the publication ends, see [Service.SetEnd]; zero for never.
+	EndsAt time.Time
 	// Document is the description as it was handed in; nil for REST. Source is where it came from: an address, or empty.
 	Document  []byte
 	Source    string
@@ -324,7 +326,7 @@ func (p *Published) rules() []exchange.Rule {
 
 // offering is the service as the exchange lists it.
 func (p *Published) offering(member string) (exchange.Offering, error) {
-	o := exchange.Offering{Name: p.Name, Description: p.About, Personal: p.Personal, Public: p.Public, Disabled: p.Disabled, Notice: p.Notice, Body: exchange.BodyMode(p.Bodies), Verify: p.Verify, AsyncOnly: p.AsyncOnly}
+	o := exchange.Offering{Name: p.Name, Description: p.About, Personal: p.Personal, Public: p.Public, Disabled: p.Disabled, Notice: p.Notice, Body: exchange.BodyMode(p.Bodies), Verify: p.Verify, AsyncOnly: p.AsyncOnly, EndsAt: p.EndsAt}
 	for _, e := range p.Endpoints {
 		o.Endpoints = append(o.Endpoints, exchange.Endpoint{Method: e.Method, Path: e.Path})
 	}

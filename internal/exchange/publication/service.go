@@ -59,6 +59,9 @@ func notFound() error { return errs.E(errs.NotFound, "exchange.publish.unknown",
 func (s *Service) Sync(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.end(); err != nil {
+		return err
+	}
 	n, err := s.Store.PublicationChanges(ctx)
 	if err != nil || s.running != nil && n == s.changes {
 		return err
@@ -67,6 +70,7 @@ func (s *Service) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	list = slices.DeleteFunc(list, func(p Published) bool { return p.Ended(s.Now()) })
 	now := map[string]*running{}
 	var rules []exchange.Rule
 	catalogue := s.running == nil || len(list) != len(s.running)
@@ -129,10 +133,11 @@ func (s *Service) offer(p Published, before *running) (*running, error) {
 type catalogueEntry struct {
 	kind, vi, en, aboutVI, aboutEN string
 	public, personal               bool
+	ends                           time.Time
 }
 
 func inCatalogue(p Published) catalogueEntry {
-	return catalogueEntry{p.Kind, p.Name["vi"], p.Name["en"], p.About["vi"], p.About["en"], p.Public, p.Personal}
+	return catalogueEntry{p.Kind, p.Name["vi"], p.Name["en"], p.About["vi"], p.About["en"], p.Public, p.Personal, p.EndsAt}
 }
 
 // List returns the published services, sorted by code.
