@@ -41,7 +41,7 @@ func serve(ctx context.Context, s streams, args []string) error {
 	if s.getenv("GOGC") == "" {
 		debug.SetGCPercent(app.CollectorPercent)
 	}
-	node, err := app.Start(ctx, app.Options{Config: cfg, Log: newLogger(s.err, level).With(slog.String("member", cfg.Member))})
+	node, err := app.Start(ctx, app.Options{Config: cfg, Log: newLogger(s.err, level).With(slog.String("member", cfg.Member)), Release: versionText})
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (n *Node) openLog(name string) (*translog.Log, error) {
 		return nil, errors.New("the key of the log is not an Ed25519 key")
 	}
 	opt := translog.Options{
-		Dir: n.path("logs", name), Origin: "truc/" + n.cfg.ServerID() + "/" + name, Key: priv, Now: n.now,
+		Dir: n.path("logs", name), Origin: n.logOrigin(name), Continues: n.restored.Logs[name].Keys, Key: priv, Now: n.now,
 		SegmentSize: n.cfg.Evidence.segmentSize(), Compress: !n.cfg.Evidence.Uncompressed,
 	}
 	if dir := n.cfg.Evidence.ArchiveDir; dir != "" {

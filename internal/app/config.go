@@ -57,8 +57,10 @@ type Config struct {
 	Telemetry TelemetryConfig           `toml:"telemetry"`
 	Documents DocumentsConfig           `toml:"documents"`
 	Axis      AxisConfig                `toml:"axis"`
+	Backup    BackupConfig              `toml:"backup"`
 
-	joining bool // a node that is about to join has nothing to show for it yet
+	file    string // where it was read
+	joining bool   // a node that is about to join has nothing to show for it yet
 }
 
 // WebConfig is the listener for people and programs.
@@ -244,7 +246,7 @@ func loadConfig(path string, joining bool) (*Config, error) {
 		faults = append(faults, fmt.Errorf("%s: unknown key %q", path, k.String()))
 	}
 	c.fillDefaults()
-	c.joining = joining
+	c.joining, c.file = joining, path
 	faults = append(faults, c.Check()...)
 	return &c, errors.Join(faults...)
 }
@@ -357,6 +359,7 @@ func (c *Config) Check() []error {
 		bad("exchange.decision_millis: %d is not between 0 and 5000", ms)
 	}
 	faults = append(faults, c.checkEvidence()...)
+	faults = append(faults, c.Backup.check()...)
 	faults = append(faults, c.checkSign()...)
 	faults = append(faults, c.Telemetry.check()...)
 	faults = append(faults, c.checkAgreements()...)

@@ -134,6 +134,9 @@ func (n *Node) startCenter(ctx context.Context) error {
 		return err
 	}
 	n.center = &directory.Center{Instance: n.cfg.Instance, URL: n.cfg.Web.URL, Key: key, CA: ca, Store: &directorystore.Store{DB: n.db, Tell: n.tellDirectory}, Now: n.now}
+	if err := n.moveCenter(ctx); err != nil {
+		return err
+	}
 	own := InviteConfig{Member: n.cfg.Member, Name: n.cfg.Name, Unit: n.cfg.Unit, Server: n.cfg.Server, TokenFile: n.path("join.token")}
 	state, err := n.center.State(ctx)
 	if err != nil {

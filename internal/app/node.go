@@ -90,7 +90,11 @@ type Node struct {
 	// diagnostics looks at the node; nil without the exchange.
 	diagnostics *exchange.Diagnostics
 	// space watches the disk of the logs; nil without the exchange.
-	space     *exchange.Space
+	space   *exchange.Space
+	backups backups
+	// restored is what a restore left; its Epoch is empty for a node that was never put back.
+	restored  restoredNode
+	release   string
 	libraries *services.Library
 
 	// development and documentKeys are made when the first module asks for them, while the node starts.
@@ -139,12 +143,14 @@ type Options struct {
 	Now func() time.Time
 	// Procedures are the bundles in the binary.
 	Procedures fs.FS
+	// Release is the version of the program, as backups name it.
+	Release string
 }
 
 // Start builds a node from its configuration. What it returns is not yet serving: call Run.
 func Start(ctx context.Context, opt Options) (_ *Node, err error) {
 	defer errs.Wrap(&err, "start %s", opt.Config.Member)
-	n := &Node{cfg: opt.Config, log: opt.Log, now: opt.Now, started: make(chan struct{}), directoryNews: make(chan struct{}, 1), directoryChanged: make(chan struct{}, 1)}
+	n := &Node{cfg: opt.Config, log: opt.Log, now: opt.Now, started: make(chan struct{}), directoryNews: make(chan struct{}, 1), directoryChanged: make(chan struct{}, 1), release: opt.Release}
 	if n.now == nil {
 		n.now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	}
@@ -153,6 +159,9 @@ func Start(ctx context.Context, opt Options) (_ *Node, err error) {
 			err = errors.Join(err, n.close(context.WithoutCancel(ctx)))
 		}
 	}()
+	if err := n.loadRestored(); err != nil {
+		return nil, err
+	}
 	if err := n.startPlatform(ctx, opt); err != nil {
 		return nil, err
 	}
@@ -171,6 +180,9 @@ func Start(ctx context.Context, opt Options) (_ *Node, err error) {
 		if err := m.start(n, ctx); err != nil {
 			return nil, fmt.Errorf("module %s: %w", m.name, err)
 		}
+	}
+	if err := errors.Join(n.startBackups(), n.tellRestored(ctx)); err != nil {
+		return nil, err
 	}
 	if err := n.mountManage(); err != nil {
 		return nil, err

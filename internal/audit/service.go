@@ -79,6 +79,14 @@ func (s *Service) Start(ctx context.Context) error {
 	return nil
 }
 
+// Hold runs f while nothing is recorded: whatever the store knows to be in the log is in it, and the log holds nothing
+// that the store does not know. Callers wait meanwhile, so f has to be short.
+func (s *Service) Hold(f func() error) error {
+	s.work.Lock()
+	defer s.work.Unlock()
+	return f()
+}
+
 // Close refuses new calls, waits for those in work and notes what can be noted.
 func (s *Service) Close(ctx context.Context) error {
 	s.mu.Lock()

@@ -54,6 +54,7 @@ type DB struct {
 	engine Engine
 	write  *sql.DB
 	read   *sql.DB
+	path   string // of a SQLite file
 }
 
 // Options bound a database's resources.
@@ -99,7 +100,7 @@ func Open(ctx context.Context, dsn string, opt Options) (db *DB, err error) {
 		_ = write.Close()
 		return nil, err
 	}
-	return &DB{engine: SQLite, write: write, read: read}, nil
+	return &DB{engine: SQLite, write: write, read: read, path: path}, nil
 }
 
 func openSQLite(ctx context.Context, path string, opt Options, readOnly bool) (*sql.DB, error) {

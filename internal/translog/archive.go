@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -142,8 +143,28 @@ func (l *Log) encode(out io.Writer, from io.Reader, s segment) error {
 func (l *Log) encrypts() bool { return l.opt.ArchiveKey != nil && !l.opt.ArchiveClear }
 
 // archiveLabel binds an encrypted file to its place in a log.
-func (l *Log) archiveLabel(first int64) string {
-	return "truc log archive " + l.opt.Origin + " " + segmentName(first)
+func (l *Log) archiveLabel(first int64) string { return archiveLabel(l.opt.Origin, first) }
+
+func archiveLabel(origin string, first int64) string {
+	return "truc log archive " + origin + " " + segmentName(first)
+}
+
+// decrypt opens an encrypted file of the archive, which may have been moved there under a name that the log had before.
+func (l *Log) decrypt(f io.ReadSeeker, first int64) (r *sealed.Reader, err error) {
+	origins := []string{l.opt.Origin}
+	for _, vkey := range l.opt.Continues {
+		name, _, _ := strings.Cut(vkey, "+")
+		origins = append(origins, name)
+	}
+	for _, origin := range origins {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		if r, err = sealed.Decrypt(f, l.opt.ArchiveKey, archiveLabel(origin, first)); err == nil {
+			return r, nil
+		}
+	}
+	return nil, err
 }
 
 // verifySegment reads a closed segment and compares each entry with its leaf in the tree.

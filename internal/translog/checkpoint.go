@@ -166,6 +166,11 @@ func (l *Log) loadCheckpoint() (Checkpoint, error) {
 			return c, nil
 		}
 	}
+	for _, vkey := range l.opt.Continues {
+		if c, err := VerifyCheckpoint(msg, vkey); err == nil {
+			return c, nil
+		}
+	}
 	return Checkpoint{}, fmt.Errorf("%w: stored checkpoint: %w", ErrDamaged, err)
 }
 

@@ -57,6 +57,9 @@ type Options struct {
 	Key ed25519.PrivateKey
 	// PreviousKeys are verifier keys that may have signed the stored checkpoint, after a change of keys.
 	PreviousKeys []string
+	// Continues are verifier keys of the logs whose entries this one took over when it got a name of its own, such as
+	// after a backup was put back: their names may differ from Origin. Nothing is signed under them any more.
+	Continues []string
 	// Now is the clock. The formats of today carry no time; it is here for checkpoints that will.
 	Now func() time.Time
 	// SegmentSize is the length in bytes at which a data file is closed and the next begun; 0 means [DefaultSegment].

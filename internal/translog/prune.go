@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -118,7 +119,7 @@ func (l *Log) loadPruned() error {
 	if err != nil {
 		return err
 	}
-	for _, vkey := range append([]string{l.vkey}, l.opt.PreviousKeys...) {
+	for _, vkey := range slices.Concat([]string{l.vkey}, l.opt.PreviousKeys, l.opt.Continues) {
 		if p, err := VerifyPruned(msg, vkey); err == nil {
 			l.pruned, l.pruneNote = p.Minimum, msg
 			return nil

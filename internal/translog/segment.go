@@ -21,7 +21,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"truc/internal/errs"
-	"truc/internal/sealed"
 )
 
 const (
@@ -290,7 +289,7 @@ func (l *Log) reader(s segment) (io.ReadCloser, error) {
 		if l.opt.ArchiveKey == nil {
 			return nil, errors.Join(fmt.Errorf("%w: %s is encrypted, and its key is not at hand", ErrArchive, s.stub.file), f.Close())
 		}
-		if r, err = sealed.Decrypt(f, l.opt.ArchiveKey, l.archiveLabel(s.first)); err != nil {
+		if r, err = l.decrypt(f, s.first); err != nil {
 			return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrArchive, name, err), f.Close())
 		}
 	}
