@@ -546,6 +546,26 @@ CREATE TABLE exchange_apikey (
 	revoked_at BIGINT NOT NULL
 	, kind TEXT NOT NULL DEFAULT 'api_key', thumbprint TEXT NOT NULL DEFAULT '', error_codes TEXT NOT NULL DEFAULT '');
 
+CREATE TABLE exchange_block (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	messages BIGINT NOT NULL,
+	faults BIGINT NOT NULL,
+	at_min BIGINT NOT NULL,
+	at_max BIGINT NOT NULL,
+	recorded_min BIGINT NOT NULL,
+	recorded_max BIGINT NOT NULL,
+	log_max BIGINT NOT NULL
+	);
+CREATE INDEX exchange_block_at ON exchange_block (at_min);
+CREATE INDEX exchange_block_fault ON exchange_block (seq) WHERE faults > 0;
+CREATE INDEX exchange_block_log ON exchange_block (log_max);
+CREATE INDEX exchange_block_recorded ON exchange_block (recorded_min);
+
+CREATE TABLE exchange_block_data (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	data BLOB NOT NULL
+	);
+
 CREATE TABLE exchange_checkpoint (
 	origin TEXT NOT NULL,
 	size BIGINT NOT NULL,
@@ -558,6 +578,30 @@ CREATE TABLE exchange_checkpoint (
 	PRIMARY KEY (origin, size)
 	);
 CREATE INDEX exchange_checkpoint_stamped ON exchange_checkpoint (origin, stamped_at, size);
+
+CREATE TABLE exchange_chunk (
+	run BIGINT NOT NULL,
+	hash BIGINT NOT NULL,
+	seq BIGINT NOT NULL,
+	data BLOB NOT NULL,
+	PRIMARY KEY (run, hash, seq)
+	);
+
+CREATE TABLE exchange_counter (
+	id BIGINT PRIMARY KEY,
+	next_seq BIGINT NOT NULL,
+	next_run BIGINT NOT NULL
+	);
+
+CREATE TABLE exchange_hour (
+	hour BIGINT NOT NULL,
+	party BLOB NOT NULL,
+	messages BIGINT NOT NULL,
+	duration BIGINT NOT NULL,
+	last_at BIGINT NOT NULL,
+	PRIMARY KEY (hour, party)
+	);
+CREATE INDEX exchange_hour_party ON exchange_hour (party, hour);
 
 CREATE TABLE exchange_incident (
 	kind TEXT NOT NULL,
@@ -603,6 +647,15 @@ CREATE TABLE exchange_operator (
 	created_at BIGINT NOT NULL,
 	created_by TEXT NOT NULL,
 	revoked_at BIGINT NOT NULL
+	);
+
+CREATE TABLE exchange_party (
+	id BLOB PRIMARY KEY,
+	role TEXT NOT NULL,
+	client TEXT NOT NULL,
+	service TEXT NOT NULL,
+	peer TEXT NOT NULL,
+	outcome TEXT NOT NULL
 	);
 
 CREATE TABLE exchange_publication (
@@ -664,6 +717,14 @@ CREATE TABLE exchange_publication_right (
 	activities TEXT NOT NULL,
 	basis TEXT NOT NULL,
 	PRIMARY KEY (code, consumer, method, path)
+	);
+
+CREATE TABLE exchange_run (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	level BIGINT NOT NULL,
+	state BIGINT NOT NULL,
+	first_seq BIGINT NOT NULL,
+	merged_into BIGINT NOT NULL
 	);
 
 CREATE TABLE exchange_witnessed (

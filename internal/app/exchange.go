@@ -65,6 +65,9 @@ func (n *Node) startExchange(ctx context.Context) error {
 	if err := n.exchange.SetLimits(limits); err != nil {
 		return err
 	}
+	if err := store.Convert(ctx); err != nil {
+		return err
+	}
 	if err := n.exchange.Reindex(ctx); err != nil {
 		return err
 	}

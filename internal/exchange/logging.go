@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"truc/internal/errs"
+	"truc/internal/translog"
 )
 
 // logRequest appends the request entry. The provider waits for the disk before it calls the service; the consumer's
@@ -163,7 +165,8 @@ func newSalt() ([]byte, error) {
 // indexQueue holds rows until [Service.Run] writes them in batches: a database transaction per message would cost
 // more than the exchange itself. The rows can be made again from the log, so a full queue drops them.
 type indexQueue struct {
-	writing sync.Mutex // held while rows are written
+	writing sync.Mutex // held while rows are written; guards doubt
+	doubt   bool       // rows in the queue may have been written, because nobody knows how a transaction ended
 
 	mu      sync.Mutex // guards all below
 	rows    []Message
@@ -201,13 +204,17 @@ func (s *Service) Flush(ctx context.Context) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	if err := s.opt.Store.Record(ctx, rows); err != nil {
+	write := s.opt.Store.Record
+	if s.index.doubt {
+		write = s.opt.Store.Restore
+	}
+	err := write(ctx, rows)
+	if s.index.doubt = err != nil; err != nil {
 		for _, m := range rows {
 			s.index.put(m)
 		}
-		return err
 	}
-	return nil
+	return err
 }
 
 // Run keeps the index up to date until ctx ends.
@@ -229,6 +236,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
+// reindexBatch is how many rows [Service.Reindex] holds before it writes them.
+const reindexBatch = 4096
+
 // Reindex adds to the index what the log holds beyond it, and fills the memory of request ids, so that neither a
 // crash nor a restart opens a gap for repeats. Call it before the link is opened.
 func (s *Service) Reindex(ctx context.Context) (err error) {
@@ -238,12 +248,23 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// Slow exchanges end after faster ones that began later, so a crash may leave gaps below the highest index.
-	from = max(0, from-maxIndexQueue)
+	// Slow exchanges end after faster ones that began later, so a crash may leave gaps below the highest index. That may be
+	// one of another process on the same database, whose log is longer.
+	from = max(0, min(from, s.opt.Log.Size())-maxIndexQueue)
 	var rows []Message
 	open := map[string]int{} // role and request id → position in rows
 	for i := from; i < s.opt.Log.Size(); i++ {
+		if len(rows) >= reindexBatch { // what comes later of these exchanges completes them
+			if err := s.opt.Store.Restore(ctx, rows); err != nil {
+				return err
+			}
+			rows = rows[:0]
+			clear(open)
+		}
 		b, err := s.opt.Log.Entry(i)
+		if errors.Is(err, translog.ErrPruned) {
+			continue // what the index holds of it stays
+		}
 		if err != nil {
 			return err
 		}
@@ -257,7 +278,7 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 		}
 		key := e.Role + e.RequestID
 		n, ok := open[key]
-		if !ok {
+		if !ok || e.Direction == directionRequest && rows[n].RequestIndex >= 0 { // a sender that gives an id again
 			m := Message{
 				ExchangeID: e.ExchangeID, RequestID: e.RequestID, Role: e.Role, Client: e.Client, Service: e.Service, Method: e.Method,
 				Path: indexPath(e.Path), Outcome: e.Outcome, At: at, RequestIndex: -1, ResponseIndex: -1,
@@ -278,7 +299,7 @@ func (s *Service) Reindex(ctx context.Context) (err error) {
 		s.replay.add(id, s.now().Add(2*freshness), s.now())
 	}
 	if len(rows) > 0 {
-		if err := s.opt.Store.Record(ctx, rows); err != nil {
+		if err := s.opt.Store.Restore(ctx, rows); err != nil {
 			return err
 		}
 	}

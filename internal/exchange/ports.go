@@ -110,8 +110,10 @@ type Log interface {
 
 // Store is the rebuildable index of messages.
 type Store interface {
-	// Record adds rows; a row whose role and request id are there already is left as it is.
+	// Record adds rows of exchanges that are over. The caller knows that they are not there.
 	Record(ctx context.Context, ms []Message) error
+	// Restore adds rows that may be there, whole or in part: a row is completed, never emptied, and never there twice.
+	Restore(ctx context.Context, ms []Message) error
 	// Recent returns rows, newest first.
 	Recent(ctx context.Context, f Filter) ([]Message, error)
 	// ByExchange returns the rows of an exchange id, oldest first.

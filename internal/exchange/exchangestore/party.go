@@ -1,8 +1,11 @@
 package exchangestore
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"errors"
+	"math"
+	"slices"
 	"strings"
 
 	"truc/internal/exchange"
@@ -11,30 +14,49 @@ import (
 
 // OfParty implements [exchange.PartyStore].
 func (s *Store) OfParty(ctx context.Context, q exchange.PartyQuery) ([]exchange.Message, error) {
-	args := []any{q.Subsystem, q.Subsystem + "/", q.Member}
-	where := []string{`(client = $1 OR substr(service, 1, length($2)) = $2 OR $3 <> '' AND (delegator = $3 OR service_delegator = $3))`}
-	add := func(cond string, values ...any) {
-		numbers := make([]any, len(values))
-		for i, v := range values {
-			args = append(args, v)
-			numbers[i] = len(args)
-		}
-		where = append(where, fmt.Sprintf(cond, numbers...))
-	}
-	if q.ExchangeID != "" {
-		add("exchange_id = $%d", q.ExchangeID)
-	}
-	if !q.From.IsZero() {
-		add("at >= $%d", storage.Micros(q.From))
+	f := partFilter{
+		clock: byArrival(), from: max(storage.Micros(q.From), q.After.At), end: math.MaxInt64,
+		needs: set(colClient, colService, colDelegator, colServiceDelegator, colRequestID, colRole),
+		keep: func(m *exchange.Message) bool {
+			return q.Subsystem != "" && (m.Client == q.Subsystem || strings.HasPrefix(m.Service, q.Subsystem+"/")) ||
+				q.Member != "" && (m.Delegator == q.Member || m.ServiceDelegator == q.Member)
+		},
 	}
 	if !q.To.IsZero() {
-		add("at < $%d", storage.Micros(q.To))
+		f.end = storage.Micros(q.To)
 	}
-	if q.After.RequestID != "" {
-		add("(at, request_id, role) > ($%d, $%d, $%d)", q.After.At, q.After.RequestID, q.After.Role)
-		add("at >= $%d", q.After.At) // lets the index on the time help
+	if p := q.After; p.RequestID != "" {
+		party := f.keep
+		f.keep = func(m *exchange.Message) bool {
+			return party(m) && cmp.Or(cmp.Compare(storage.Micros(m.At), p.At), cmp.Compare(m.RequestID, p.RequestID), cmp.Compare(m.Role, p.Role)) > 0
+		}
 	}
-	args = append(args, int64(q.Limit))
-	return s.list(ctx, fmt.Sprintf(`SELECT %s FROM exchange_message WHERE %s ORDER BY at, request_id, role LIMIT $%d`,
-		columns, strings.Join(where, " AND "), len(args)), args...)
+	inOrder := func(a, b exchange.Message) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.RequestID, b.RequestID), cmp.Compare(a.Role, b.Role))
+	}
+	var out []exchange.Message
+	var err error
+	if q.ExchangeID != "" {
+		var seqs []int64
+		if seqs, err = lookUp(ctx, s.DB, q.ExchangeID); err != nil {
+			return nil, err
+		}
+		out, err = s.found(ctx, seqs, math.MaxInt, func(m *exchange.Message) bool {
+			at := storage.Micros(m.At)
+			return m.ExchangeID == q.ExchangeID && at >= f.from && at < f.end && f.keep(m)
+		})
+		slices.SortFunc(out, inOrder)
+		return out[:min(len(out), q.Limit)], err
+	}
+	err = s.parts(ctx, f, allColumns, func(ms []exchange.Message) error {
+		slices.SortFunc(ms, inOrder)
+		if out = append(out, ms[:min(len(ms), q.Limit-len(out))]...); len(out) >= q.Limit {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return out, err
 }

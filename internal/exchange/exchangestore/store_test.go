@@ -56,7 +56,7 @@ func TestStore(t *testing.T) {
 		// The same exchange again, complete now; and once more from an old half, which must not empty it.
 		done := a
 		done.ResponseIndex, done.Status, done.Duration, done.ResponseSize = 7, 200, 5*time.Millisecond, 3
-		if err := s.Record(ctx, []exchange.Message{done, a}); err != nil {
+		if err := s.Restore(ctx, []exchange.Message{done, a}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.ByExchange(ctx, "x")
@@ -92,14 +92,14 @@ func TestStore(t *testing.T) {
 		if ids, err := s.RequestIDs(ctx, now); err != nil || len(ids) != 2 {
 			t.Errorf("RequestIDs = %v, %v", ids, err)
 		}
-		// More rows than one statement takes, with the same row twice among the first.
+		// More rows than are looked up one by one, with the same row twice among the first.
 		many := []exchange.Message{a, done}
 		for i := range 150 {
 			m := a
 			m.RequestID, m.ExchangeID = fmt.Sprintf("many-%d", i), "many"
 			many = append(many, m)
 		}
-		if err := s.Record(ctx, many); err != nil {
+		if err := s.Restore(ctx, many); err != nil {
 			t.Fatal(err)
 		}
 		if rows, err := s.RequestIDs(ctx, now); err != nil || len(rows) != 152 {
