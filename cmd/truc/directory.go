@@ -34,6 +34,9 @@ const directoryUsage = `usage: truc directory COMMAND [flags], at the center of 
   token -member VN/GOV/H36 -server node1 make a join token (-approval: its join waits for you)
   approve -node ID [-fingerprint HEX]    admit a node that waits
   decline -node ID -reason TEXT          refuse it
+  leaves                                 list requests to leave
+  approve-leave -node ID                 let a node go that asked to leave
+  decline-leave -node ID -reason TEXT    keep it
   revoke -node ID | -key ID -reason TEXT end a node, or one old key of it
   disable|enable -node ID                take a node out of use for a time
   group -group CODE -name NAME MEMBER …  write a global group; -off deletes it
@@ -125,6 +128,15 @@ func (c *centerCLI) run(ctx context.Context, command string, rest []string) erro
 			return c.wrong("cmd.directory.reason_missing")
 		}
 		return c.act(ctx, http.MethodPost, path, map[string]any{"reason": f.reason})
+	case "leaves":
+		return c.leaves(ctx)
+	case "approve-leave":
+		return c.act(ctx, http.MethodPost, "/nodes/"+f.node+"/leave/approve", nil)
+	case "decline-leave":
+		if f.reason == "" {
+			return c.wrong("cmd.directory.reason_missing")
+		}
+		return c.act(ctx, http.MethodPost, "/nodes/"+f.node+"/leave/decline", map[string]any{"reason": f.reason})
 	case "disable", "enable":
 		return c.act(ctx, http.MethodPost, "/nodes/"+f.node+"/"+command, nil)
 	case "subsystem":
@@ -188,7 +200,7 @@ func (c *centerCLI) members(o directoryapi.Overview) error {
 	w := tabwriter.NewWriter(c.out, 2, 4, 2, ' ', 0)
 	for _, m := range o.Members {
 		id := m.ID(o.Instance)
-		fmt.Fprintf(w, "%s\t%s\n", id, m.Name.In(c.lang))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", id, m.Name.In(c.lang), c.cat.T(c.lang, "directory.standing."+string(m.State)))
 		for _, n := range o.Nodes {
 			if !strings.HasPrefix(n.ID, id+"/") {
 				continue
@@ -199,6 +211,24 @@ func (c *centerCLI) members(o directoryapi.Overview) error {
 		}
 	}
 	return w.Flush()
+}
+
+// leaves lists who asked to leave.
+func (c *centerCLI) leaves(ctx context.Context) error {
+	o, err := c.overview(ctx)
+	if err != nil {
+		return err
+	}
+	if len(o.Leaves) == 0 {
+		c.say("cmd.directory.none_leaving")
+	}
+	for _, l := range o.Leaves {
+		c.say("cmd.directory.leave", "node", l.Node, "reason", l.Reason, "at", i18n.DateTime(l.FiledAt))
+		if l.Whole {
+			fmt.Fprintf(c.out, "  %s\n", c.cat.T(c.lang, "cmd.directory.whole", "member", l.Member))
+		}
+	}
+	return nil
 }
 
 func (c *centerCLI) pending(list []directoryapi.PendingOverview) {

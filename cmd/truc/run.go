@@ -18,6 +18,7 @@ func commands() []command {
 	return []command{
 		{"serve", "-config FILE", "run one node", serve},
 		{"join", "-token-file FILE [-center URL] [-data-dir DIR]", "make this machine a node of a network", joinCommand},
+		{"leave", "-reason TEXT|-status|-withdraw", "have a node that runs ask the center to let it go", leaveCommand},
 		{"directory", "members|pending|token|approve|decline|revoke …", "act as the operator of a center that runs", directoryCommand},
 		{"keys", "status|rotate|maintenance", "look after the keys and the state of a node that runs", keysCommand},
 		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},

@@ -83,7 +83,7 @@ func (n *Node) startAgreements(ctx context.Context) error {
 	}
 	n.agreements = &exchange.Agreements{
 		Service: n.exchange, Store: &exchangestore.AgreementStore{DB: n.db, Now: n.now, Wake: n.relay.Wake}, Instance: n.cfg.Instance, Member: n.cfg.MemberID(),
-		Keys: agreementKeys{directoryView{n.follower}}, KeysOf: n.signingKeysOf, Center: n.centerMember, Terms: terms, Audit: n.act, Now: n.now, Log: n.log,
+		Keys: agreementKeys{directoryView{n.follower}}, KeysOf: n.signingKeysOf, Center: n.centerMember, Left: n.hasLeft, Terms: terms, Audit: n.act, Now: n.now, Log: n.log,
 		Changed: func() { // what waited for an agreement may try again
 			select {
 			case n.directoryNews <- struct{}{}:
@@ -108,6 +108,7 @@ func (n *Node) startAgreements(ctx context.Context) error {
 			return err
 		}
 	}
+	n.every("exchange.agreements.left", time.Second, n.endOfLeavers())
 	if len(terms) > 0 {
 		n.background("exchange.agreements", n.proposeTerms)
 	}

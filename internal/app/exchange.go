@@ -255,10 +255,13 @@ func (d directoryView) Members() []exchange.Member {
 	}
 	var out []exchange.Member
 	for _, m := range doc.Members {
+		if m.State == directory.Left {
+			continue
+		}
 		id := m.ID(doc.Instance)
 		em := exchange.Member{ID: id, Name: m.Name}
 		for _, node := range doc.Nodes {
-			if node.Member == id {
+			if node.Member == id && !doc.IsRevoked(node.TLSKeyID) {
 				em.Subsystems = append(em.Subsystems, node.Subsystems...)
 			}
 		}

@@ -90,6 +90,10 @@ func (n *Node) currentKeys() directory.Keys {
 func (n *Node) KeyStatus() (directory.KeyStatus, error) {
 	k := n.currentKeys()
 	st := directory.KeyStatus{Maintenance: n.maintenance(), TLS: directory.FingerprintText(pki.KeyID(k.TLS.Public())), Signing: directory.FingerprintText(pki.KeyID(k.Signing.Public())), Alg: string(pki.AlgOf(k.Signing.Public()))}
+	if doc := n.follower.Document(); doc != nil {
+		own, _ := doc.Node(n.cfg.ServerID())
+		st.State, st.Leaving = doc.StandingOf(n.cfg.ServerID()), own.Leaving
+	}
 	cert, err := os.ReadFile(n.certPath())
 	if err != nil {
 		return st, err

@@ -19,13 +19,16 @@ const pageRoles = `
 GET /directory/admin                                                    re ob
 GET /directory/admin/groups                                             re ob
 GET /directory/admin/join                                               re
-GET /directory/admin/keys                                               se sy ob
+GET /directory/admin/keys                                               se re sy ob
+GET /directory/admin/leave                                              re
 GET /directory/admin/revoke                                             re
 GET /directory/admin/subsystems                                         re ob
 POST /directory/admin/disable                                           re
 POST /directory/admin/groups                                            re
 POST /directory/admin/groups/delete                                     re
 POST /directory/admin/join                                              re
+POST /directory/admin/keys/leave                                        re
+POST /directory/admin/leave                                             re
 POST /directory/admin/keys/rotate                                       se
 POST /directory/admin/maintenance                                       sy
 POST /directory/admin/member                                            re

@@ -330,14 +330,10 @@ func (c *Center) RevokeNode(ctx context.Context, actor, node, reason string) err
 		if !ok {
 			return errs.E(errs.NotFound, "directory.node_unknown", nil)
 		}
-		ids := append([]string{n.TLSKeyID}, n.OldTLSKeyIDs...)
-		for _, k := range n.Keys {
-			ids = append(ids, k.KeyID)
-		}
-		for _, id := range ids {
-			if _, already := s.Revoked[id]; !already {
-				s.Revoked[id] = Revocation{KeyID: id, Node: node, Reason: i18n.NFC(reason), At: c.now()}
-			}
+		c.endKeys(s, n, reason)
+		if l, ok := s.Leaves[node]; ok && l.State == Deleting { // decided otherwise
+			n.Leaving, l.State, l.Answer, l.DecidedBy, l.DecidedAt = false, Failed, i18n.NFC(reason), actor, c.now().Unix()
+			s.Leaves[node], s.Nodes[node] = l, n
 		}
 		if err := replaceServices(s, n.Node, nil); err != nil {
 			return err

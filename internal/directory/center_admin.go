@@ -113,10 +113,12 @@ func (c *Center) RevokeKey(ctx context.Context, actor, keyID, reason string) err
 }
 
 // StandingOf returns where a node stands, with what only the center knows: [Failed] when its certificate has ended,
-// [Deleting] when its keys are revoked.
+// [Deleting] when it waits to leave or its keys are revoked, [Left] when it was let go.
 func (s *State) StandingOf(n NodeRecord, now time.Time) Standing {
 	switch _, gone := s.Revoked[n.TLSKeyID]; {
-	case gone:
+	case gone && s.Leaves[n.ID].State == Left:
+		return Left
+	case gone || n.Leaving:
 		return Deleting
 	case n.State == Disabled:
 		return Disabled

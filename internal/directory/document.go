@@ -63,6 +63,9 @@ type Member struct {
 	Name  i18n.Text `json:"name"`
 	// Unit is the administrative unit a local authority governs ("68"), empty for ministries.
 	Unit string `json:"unit"`
+	// State is [Left] when the member has left the network; it stays in the document with its nodes, so that old evidence
+	// can be checked.
+	State Standing `json:"state,omitempty"`
 }
 
 // Node is one process of a member that talks over the link.
@@ -99,6 +102,8 @@ type Node struct {
 	WitnessURL string `json:"witness_url"`
 	// State is [Registered] or [Disabled]; empty is registered.
 	State Standing `json:"state"`
+	// Leaving: the node has asked to leave and the center's operator has yet to decide.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // Service is something a node offers.
@@ -257,6 +262,9 @@ func (d *Document) validate() error {
 		}
 		if members[id] {
 			return fmt.Errorf("member %s twice", id)
+		}
+		if m.State != "" && m.State != Left {
+			return fmt.Errorf("member %s: state %q", id, m.State)
 		}
 		members[id] = true
 	}

@@ -30,6 +30,7 @@ func (m *memoryStore) View(context.Context) (*State, error) {
 	c := m.s
 	c.Members, c.Nodes, c.Services, c.Tokens = cloneMap(c.Members), cloneMap(c.Nodes), cloneMap(c.Services), cloneMap(c.Tokens)
 	c.Revoked, c.Subsystems, c.Groups, c.Requests = cloneMap(c.Revoked), cloneMap(c.Subsystems), cloneMap(c.Groups), cloneMap(c.Requests)
+	c.Leaves = cloneMap(c.Leaves)
 	return &c, nil
 }
 

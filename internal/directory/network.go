@@ -14,8 +14,8 @@ import (
 // gives to the clients of a security server.
 type Standing string
 
-// The states. Only Registered and Disabled stand in the document; the others are known to the center, or to the node
-// itself, alone.
+// The states. Only Registered, Disabled and, of members, Left stand in the document; the others are known to the center, or
+// to the node itself, alone.
 const (
 	// Saved: invited, but nothing was asked yet.
 	Saved Standing = "saved"
@@ -24,8 +24,11 @@ const (
 	Registered  Standing = "registered"
 	// Disabled: out of use for a time; nobody may call it and it may call nobody.
 	Disabled Standing = "disabled"
-	// Deleting: its keys are revoked; it stays in the document so that old evidence can be checked.
+	// Deleting: it asked to leave and the center's operator has yet to confirm, or its keys are revoked; it stays in the
+	// document so that old evidence can be checked.
 	Deleting Standing = "deleting"
+	// Left: it asked to leave and was let go.
+	Left Standing = "left"
 	// Failed: declined, or its certificate ended without a renewal.
 	Failed Standing = "error"
 )

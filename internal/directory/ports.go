@@ -33,6 +33,8 @@ type CenterAPI interface {
 	Renew(ctx context.Context, req Signed) (*Reply, error)
 	// ChangeKey announces a node's next signing key and returns the new document.
 	ChangeKey(ctx context.Context, req Signed) (envelope []byte, err error)
+	// Leave takes a node's wish to leave the network, and says how it stands.
+	Leave(ctx context.Context, req Signed) (*Leave, error)
 	// Publish replaces a node's services and returns the new document.
 	Publish(ctx context.Context, req Signed) (envelope []byte, err error)
 }
@@ -56,8 +58,10 @@ type State struct {
 	Groups     map[string]Group
 	// Requests are the joins that wait, or waited, for an operator, by token id.
 	Requests map[string]PendingJoin
-	Policy   Policy
-	Head     Head
+	// Leaves are the requests to leave, by node; those that were decided stay.
+	Leaves map[string]Leave
+	Policy Policy
+	Head   Head
 	// Events are recorded by a change; the store writes them to the outbox.
 	Events []Event
 }

@@ -226,6 +226,9 @@ type KeyStatus struct {
 	NextTLS     time.Time `json:"next_tls"`
 	// Maintenance is the notice to peers, empty in normal operation.
 	Maintenance string `json:"maintenance"`
+	// State is where the node stands in the network; Leaving says that it waits to be let go.
+	State   Standing `json:"state"`
+	Leaving bool     `json:"leaving"`
 }
 
 // OwnNode is a node as its own administrator rules it. Each act is audited before it happens.
@@ -237,6 +240,8 @@ type OwnNode interface {
 	RotateTLS(ctx context.Context, actor string) (time.Time, error)
 	// SetMaintenance tells peers why this node does not answer for a while; empty ends it.
 	SetMaintenance(ctx context.Context, actor, notice string) error
+	// Leave says something to the center about leaving the network, see [LeaveRequest].
+	Leave(ctx context.Context, actor, act, reason string, whole bool) (*Leave, error)
 }
 
 // MaxMaintenance bounds the notice of a node in maintenance, in bytes.

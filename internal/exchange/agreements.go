@@ -58,6 +58,8 @@ type Agreements struct {
 	KeysOf func(subsystem string) []string
 	// Center returns the member that keeps the directory, a party of publications; "" when it is not known.
 	Center func() string
+	// Left reports whether a member left the network, which ends its agreements; nil when none can.
+	Left func(member string) bool
 	// Terms are those that this node's owner agreed to in its configuration: a proposal with these terms is accepted
 	// without asking anybody again.
 	Terms []agreement.Document
@@ -105,7 +107,8 @@ func (m *Agreements) Load(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	snap, err := agreement.Compile(list, m.Keys, m.Now())
+	inForce := slices.DeleteFunc(slices.Clone(list), func(a *agreement.Agreement) bool { return m.status(a).State == agreement.Ended })
+	snap, err := agreement.Compile(inForce, m.Keys, m.Now())
 	if err != nil {
 		return err
 	}
@@ -117,12 +120,24 @@ func (m *Agreements) Load(ctx context.Context) (err error) {
 	return nil
 }
 
+// status is how an agreement stands, with what the directory says of its parties.
+func (m *Agreements) status(a *agreement.Agreement) agreement.Status {
+	st := a.Status(m.Now())
+	if m.Left != nil && slices.ContainsFunc(a.Parties(), m.Left) {
+		return st.Gone()
+	}
+	return st
+}
+
+// Reload puts into force what changed without a change of the agreements themselves, such as a party that left.
+func (m *Agreements) Reload(ctx context.Context) error { return m.changed(ctx) }
+
 // count counts the terms of the configuration that are not agreed yet.
 func (m *Agreements) count(list []*agreement.Agreement) error {
 	agreed := map[string]bool{}
 	if len(m.Terms) > 0 {
 		for _, a := range list {
-			if s := a.Status(m.Now()).State; s == agreement.Valid || s == agreement.Accepted {
+			if s := m.status(a).State; s == agreement.Valid || s == agreement.Accepted {
 				t, err := a.Document.Terms()
 				if err != nil {
 					return err
@@ -180,7 +195,7 @@ func (m *Agreements) List(ctx context.Context) ([]AgreementView, error) {
 	}
 	out := make([]AgreementView, len(list))
 	for i, a := range list {
-		out[i] = AgreementView{a, a.Status(m.Now())}
+		out[i] = AgreementView{a, m.status(a)}
 	}
 	return out, nil
 }
@@ -191,7 +206,7 @@ func (m *Agreements) Get(ctx context.Context, content string) (AgreementView, er
 	if err != nil {
 		return AgreementView{}, err
 	}
-	return AgreementView{a, a.Status(m.Now())}, nil
+	return AgreementView{a, m.status(a)}, nil
 }
 
 // Propose completes a draft, signs it for this member and sends it to the other parties. It returns the content hash.
@@ -257,7 +272,7 @@ func (m *Agreements) Accept(ctx context.Context, actor, content string) error {
 	if err != nil {
 		return err
 	}
-	st := a.Status(m.Now())
+	st := m.status(a)
 	if st.State != agreement.Proposed || slices.Contains(st.Signed, m.Member) {
 		return errs.E(errs.Conflict, "exchange.agreement.not_open", nil)
 	}
@@ -282,7 +297,7 @@ func (m *Agreements) end(ctx context.Context, actor, content, reason, typ string
 	if err != nil {
 		return err
 	}
-	st := a.Status(m.Now())
+	st := m.status(a)
 	if !slices.Contains(from, st.State) || (typ == agreement.Revoke) != slices.Contains(st.Signed, m.Member) {
 		return errs.E(errs.Conflict, "exchange.agreement.not_open", nil)
 	}
@@ -339,7 +354,7 @@ func (m *Agreements) ProposeOwn(ctx context.Context) (left int, err error) {
 		return 0, err
 	}
 	for _, a := range list {
-		if s := a.Status(m.Now()).State; s == agreement.Expired {
+		if s := m.status(a).State; s == agreement.Expired {
 			continue
 		}
 		t, err := a.Document.Terms()

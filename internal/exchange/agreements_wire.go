@@ -147,7 +147,7 @@ func (m *Agreements) Receive(ctx context.Context, from string, raw []byte, state
 	if a, err = m.Store.Agreement(ctx, a.Content); err != nil {
 		return nil, err
 	}
-	if st := a.Status(m.Now()); st.State == agreement.Proposed && !slices.Contains(st.Signed, m.Member) && m.agreedTo(a) {
+	if st := m.status(a); st.State == agreement.Proposed && !slices.Contains(st.Signed, m.Member) && m.agreedTo(a) {
 		if err := m.Accept(ctx, "system", a.Content); err != nil {
 			// The proposal is kept; a person may look at it.
 			m.Log.WarnContext(ctx, "an agreement of the configuration could not be accepted", slog.String("content", a.Content), slog.Any("error", err))
@@ -179,7 +179,7 @@ func (m *Agreements) receiveNew(ctx context.Context, from string, raw []byte) (*
 	}
 	open := 0
 	for _, o := range all {
-		if o.IsParty(from) && o.Status(m.Now()).State == agreement.Proposed {
+		if o.IsParty(from) && m.status(o).State == agreement.Proposed {
 			open++
 		}
 	}
@@ -285,7 +285,7 @@ func (m *Agreements) answer(r *http.Request, member string) (any, error) {
 		out := []agreementSummary{}
 		for _, a := range list {
 			if a.IsParty(member) {
-				out = append(out, agreementSummary{a.Content, a.Status(m.Now()).State})
+				out = append(out, agreementSummary{a.Content, m.status(a).State})
 			}
 		}
 		return map[string]any{"agreements": out}, err

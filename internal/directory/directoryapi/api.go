@@ -42,6 +42,7 @@ func (a *API) Mount(m *web.Mux) {
 	m.HandleAPI("POST /directory/v1/join", a.limit(a.join))
 	m.HandleAPI("POST /directory/v1/renew", a.limit(a.renew))
 	m.HandleAPI("POST /directory/v1/services", a.limit(a.signed(a.Center.Publish)))
+	m.HandleAPI("POST /directory/v1/leave", a.limit(a.leave))
 	m.HandleAPI("POST /directory/v1/key", a.limit(a.signed(a.Center.ChangeKey)))
 }
 
@@ -130,6 +131,24 @@ func (a *API) renew(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeReply(w, reply)
+}
+
+// leave takes a node's wish to leave: 202 while an operator has to decide.
+func (a *API) leave(w http.ResponseWriter, r *http.Request) error {
+	req, err := readSigned(w, r)
+	if err != nil {
+		return err
+	}
+	l, err := a.Center.Leave(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	status := http.StatusOK
+	if l.State == directory.Deleting {
+		status = http.StatusAccepted
+	}
+	return web.WriteJSON(w, status, l)
 }
 
 func writeReply(w http.ResponseWriter, reply *directory.Reply) error {

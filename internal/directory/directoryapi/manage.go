@@ -24,10 +24,11 @@ type Manage struct {
 type Overview struct {
 	Instance   string                `json:"instance"`
 	Version    int64                 `json:"version" doc:"of the newest directory document"`
-	Members    []directory.Member    `json:"members"`
+	Members    []MemberOverview      `json:"members"`
 	Nodes      []NodeOverview        `json:"nodes"`
 	Tokens     []TokenOverview       `json:"tokens"`
 	Pending    []PendingOverview     `json:"pending" doc:"joins that wait for a decision"`
+	Leaves     []LeaveOverview       `json:"leaves" doc:"requests to leave that wait for a decision"`
 	Groups     []directory.Group     `json:"groups"`
 	Subsystems []directory.Subsystem `json:"subsystems" doc:"those with a name or a state of their own"`
 	Revoked    []RevokedOverview     `json:"revoked"`
@@ -192,7 +193,7 @@ func (m *Manage) Declare(api *manage.API) error {
 		manage.Handle(api, manage.Operation{
 			Method: "GET", Path: "/api/directory", ID: "getDirectory", Tag: directoryTag, Summary: "Show members, nodes, tokens, joins that wait, groups and policy", Roles: registration,
 		}, m.overview),
-		m.declareMembers(api), m.declareNodes(api), m.declareNetwork(api),
+		m.declareMembers(api), m.declareNodes(api), m.declareNetwork(api), m.declareLeaves(api),
 	)
 }
 
@@ -274,7 +275,13 @@ func (m *Manage) overview(ctx context.Context, _ manage.None) (Overview, error) 
 	}
 	now := m.Now()
 	o.Version, o.Policy = s.Head.Version, s.Policy
-	o.Members = sorted(s.Members, func(x directory.Member) directory.Member { return x })
+	o.Members = sorted(s.Members, func(x directory.Member) MemberOverview {
+		return MemberOverview{x.Class, x.Code, x.Name, x.Unit, s.StandingOfMember(x.ID(m.Center.Instance), now)}
+	})
+	o.Leaves = []LeaveOverview{}
+	for _, l := range s.LeavesThatWait() {
+		o.Leaves = append(o.Leaves, LeaveOverview{l.Node, l.Member, l.Whole, l.Reason, time.Unix(l.FiledAt, 0).UTC()})
+	}
 	o.Groups = sorted(s.Groups, func(x directory.Group) directory.Group { return x })
 	o.Subsystems = sorted(s.Subsystems, func(x directory.Subsystem) directory.Subsystem { return x })
 	o.Nodes = sorted(s.Nodes, func(n directory.NodeRecord) NodeOverview {

@@ -45,6 +45,11 @@ func (c *countedNode) SetMaintenance(_ context.Context, actor, _ string) error {
 	return nil
 }
 
+func (c *countedNode) Leave(_ context.Context, actor, act, reason string, whole bool) (*directory.Leave, error) {
+	c.done(actor)
+	return &directory.Leave{Node: "VN/GOV/H36/node1", State: directory.Deleting, Whole: whole, Reason: act + " " + reason}, nil
+}
+
 // obj is a body of a request.
 type obj map[string]any
 
@@ -189,7 +194,7 @@ func TestManageCenter(t *testing.T) {
 	}
 	// What the document says of each operation's audit is what the center recorded, by this operator.
 	for id, op := range c.doc.Operations() {
-		if op.Audit == "" || id == "revokeNodeKey" || id == "declineJoin" {
+		if op.Audit == "" || id == "revokeNodeKey" || id == "declineJoin" || id == "approveLeave" || id == "declineLeave" {
 			continue
 		}
 		if !slices.ContainsFunc(store.events, func(e directory.Event) bool { return e.Name == op.Audit && e.Actor == "operator:registration" }) {
@@ -235,6 +240,14 @@ func TestManageOwn(t *testing.T) {
 		t.Errorf("from %v by %s", out.From, node.actor)
 	}
 	c.want(200, "rotateTLSKey", "security", own+"/tls-key", nil, nil)
+	var leave directory.Leave
+	c.want(403, "leaveNetwork", "system", own+"/leave", ownLeave{Act: "ask", Reason: "x"}, nil)
+	c.want(400, "leaveNetwork", "registration", own+"/leave", ownLeave{Act: "flee"}, nil)
+	c.want(200, "leaveNetwork", "registration", own+"/leave", ownLeave{Act: "ask", Reason: "sáp nhập", Whole: true}, &leave)
+	if leave.Reason != "ask sáp nhập" || !leave.Whole || node.actor != "operator:registration" {
+		t.Errorf("leave = %+v by %s", leave, node.actor)
+	}
+	node.acts--
 	c.want(204, "setMaintenance", "system", own+"/maintenance", maintenance{"đến 22 giờ"}, nil)
 	if node.acts != 3 || node.actor != "operator:system" {
 		t.Errorf("%d acts, the last by %s", node.acts, node.actor)

@@ -33,9 +33,10 @@ const ownTag = "node"
 func (m *ManageOwn) Declare(api *manage.API) error {
 	security := []manage.Role{manage.Security}
 	return errors.Join(
+		m.declareLeave(api),
 		manage.Handle(api, manage.Operation{
 			Method: "GET", Path: "/api/directory/own", ID: "getOwnKeys", Tag: ownTag, Summary: "Show the node's certificate, the fingerprints of its keys and its state",
-			Roles: []manage.Role{manage.Security, manage.System},
+			Roles: []manage.Role{manage.Security, manage.Registration, manage.System},
 		}, func(context.Context, manage.None) (directory.KeyStatus, error) { return m.Node.KeyStatus() }),
 		manage.Handle(api, manage.Operation{
 			Method: "POST", Path: "/api/directory/own/signing-key", ID: "rotateSigningKey", Tag: ownTag, Summary: "Change the signing key, with overlap",

@@ -96,6 +96,19 @@ func (c *Client) ChangeKey(ctx context.Context, req directory.Signed) ([]byte, e
 	return a.body, err
 }
 
+// Leave implements [directory.CenterAPI].
+func (c *Client) Leave(ctx context.Context, req directory.Signed) (*directory.Leave, error) {
+	a, err := c.do(ctx, c.client(), http.MethodPost, "/directory/v1/leave", req.Marshal(), nil)
+	if err != nil {
+		return nil, err
+	}
+	l := new(directory.Leave)
+	if err := json.Unmarshal(a.body, l); err != nil {
+		return nil, errs.E(errs.Unavailable, "directory.center_unreachable", err)
+	}
+	return l, nil
+}
+
 func (c *Client) reply(ctx context.Context, path string, req directory.Signed) (*directory.Reply, error) {
 	a, err := c.do(ctx, c.client(), http.MethodPost, path, req.Marshal(), nil)
 	if err != nil {

@@ -18,6 +18,7 @@ func (p *Pages) mountOwn(m *web.Mux) {
 	}
 	m.HandleFor("GET /directory/admin/keys", p.keys, "getOwnKeys")
 	m.HandleFor("POST /directory/admin/keys/rotate", p.rotate, "rotateSigningKey", "rotateTLSKey")
+	m.HandleFor("POST /directory/admin/keys/leave", p.ownLeave, "leaveNetwork")
 	m.HandleFor("POST /directory/admin/maintenance", p.maintenance, "setMaintenance")
 }
 
@@ -31,6 +32,8 @@ type keysPage struct {
 	Notice              ui.Textarea
 	Maintain, EndIt     ui.Button
 	CanRotate, CanEndIt bool
+	// Leave is nil at the center, which cannot leave.
+	Leave *leaveForm
 }
 
 func (p *Pages) keys(w http.ResponseWriter, r *http.Request) error {
@@ -51,6 +54,9 @@ func (p *Pages) renderKeys(w http.ResponseWriter, r *http.Request, status int, n
 		{Key: pg.T("directory.expires"), Value: i18n.DateTime(st.Certificate.NotAfter)},
 		{Key: pg.T("directory.keys.tls"), Value: st.TLS},
 	}}
+	if st.State != "" {
+		pg.Certificate.Rows = append(pg.Certificate.Rows, ui.SummaryRow{Key: pg.T("directory.leave.standing"), Tag: standingTag(pg.Page, st.State)})
+	}
 	if !st.NextTLS.IsZero() {
 		pg.Certificate.Rows = append(pg.Certificate.Rows, ui.SummaryRow{Key: pg.T("directory.keys.next"), Value: i18n.DateTime(st.NextTLS)})
 	}
@@ -81,6 +87,10 @@ func (p *Pages) renderKeys(w http.ResponseWriter, r *http.Request, status int, n
 	if st.Maintenance != "" {
 		pg.Maintained = &ui.Inset{Text: pg.T("directory.maintenance.now", "notice", st.Maintenance), Warning: true}
 		pg.EndIt, pg.CanEndIt = ui.Button{Text: pg.T("directory.maintenance.end"), Name: "do", Value: "end"}, true
+	}
+	if p.Center == nil && (st.State != directory.Deleting && st.State != directory.Left || st.Leaving) {
+		form := newLeaveForm(pg.Page, st.Leaving, problems)
+		pg.Leave = &form
 	}
 	return p.templates.Render(w, r, status, "keys", pg)
 }

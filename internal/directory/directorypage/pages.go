@@ -46,6 +46,7 @@ func (p *Pages) Mount(m *web.Mux) (err error) {
 		return nil
 	}
 	p.mountNetwork(m)
+	p.mountLeaves(m)
 	m.HandleFor("POST /directory/admin/member", p.memberAdd, "addMember")
 	m.HandleFor("POST /directory/admin/token", p.tokenCreate, "createToken")
 	m.HandleFor("POST /directory/admin/token/delete", p.tokenDelete, "deleteToken")
@@ -97,6 +98,9 @@ func memberTable(pg ui.Page, doc *directory.Document) ui.Table {
 		Empty:   &ui.Empty{Title: pg.T("directory.no_members")},
 	}
 	for _, m := range doc.Members {
+		if m.State == directory.Left {
+			continue
+		}
 		n := 0
 		for _, node := range doc.Nodes {
 			if node.Member == m.ID(doc.Instance) && !doc.IsRevoked(node.TLSKeyID) {
@@ -132,10 +136,10 @@ type adminPage struct {
 	Status         ui.SummaryList
 	Nodes, Members ui.Table
 	// Waiting and Revoked are the center's.
-	Waiting, Revoked ui.Table
-	Center           bool
-	Tokens           []tokenRow
-	NoTokens         ui.Empty
+	Waiting, Leaves, Revoked ui.Table
+	Center                   bool
+	Tokens                   []tokenRow
+	NoTokens                 ui.Empty
 	// The two forms.
 	Code, NameVI, NameEN, Unit, NodeName, Hours ui.Input
 	Member                                      ui.Select
@@ -182,6 +186,7 @@ func (p *Pages) adminPage(r *http.Request, form map[string]string, problems ui.P
 	pg.Status.Rows = append(pg.Status.Rows, ui.SummaryRow{Key: pg.T("directory.fingerprint"), Value: p.Center.Fingerprint()})
 	pg.Nodes = p.nodeTable(pg.Page, s)
 	pg.Waiting, pg.Revoked = p.waitingTable(pg.Page, s), revokedTable(pg.Page, s)
+	pg.Leaves, pg.Members = leavesTable(pg.Page, s), p.memberStates(pg.Page, s)
 	p.tokenForms(pg, s, form, problems)
 	return pg, nil
 }
@@ -243,8 +248,13 @@ func (p *Pages) nodeTable(pg ui.Page, s *directory.State) ui.Table {
 		}
 		url := ""
 		switch s.StandingOf(n, p.Now()) {
+		case directory.Left:
+			tag = standingTag(pg, directory.Left)
 		case directory.Deleting:
 			tag = &ui.Tag{Text: pg.T("directory.state.revoked"), Tone: ui.Late}
+			if n.Leaving {
+				tag = standingTag(pg, directory.Deleting)
+			}
 		case directory.Disabled:
 			tag = &ui.Tag{Text: pg.T("directory.standing.disabled"), Tone: ui.Soon}
 		case directory.Failed:

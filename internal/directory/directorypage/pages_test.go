@@ -49,6 +49,15 @@ func (o *ownNode) SetMaintenance(_ context.Context, actor, notice string) error 
 	return nil
 }
 
+func (o *ownNode) Leave(_ context.Context, actor, act, reason string, whole bool) (*directory.Leave, error) {
+	o.acts = append(o.acts, actor+" leave "+act+" "+reason)
+	o.st.State, o.st.Leaving = directory.Registered, act == directory.LeaveAsk
+	if o.st.Leaving {
+		o.st.State = directory.Deleting
+	}
+	return &directory.Leave{Whole: whole}, nil
+}
+
 // waitingJoin files a join that an operator must decide on.
 func waitingJoin(t *testing.T, center *directory.Center, f *directory.Follower) (id, digest string) {
 	t.Helper()

@@ -15,6 +15,7 @@ const (
 	kindGroup     = "group"
 	kindPolicy    = "policy"
 	kindRequest   = "request"
+	kindLeave     = "leave"
 )
 
 func loadEntries(ctx context.Context, q storage.Querier, s *directory.State) error {
@@ -30,6 +31,8 @@ func loadEntries(ctx context.Context, q storage.Querier, s *directory.State) err
 			return readEntry(s.Groups, id, body)
 		case kindRequest:
 			return readEntry(s.Requests, id, body)
+		case kindLeave:
+			return readEntry(s.Leaves, id, body)
 		case kindPolicy:
 			return json.Unmarshal([]byte(body), &s.Policy)
 		}
@@ -52,6 +55,9 @@ func saveEntries(ctx context.Context, tx *storage.Tx, before, after *directory.S
 		return err
 	}
 	if err := saveKind(ctx, tx, kindRequest, before.Requests, after.Requests); err != nil {
+		return err
+	}
+	if err := saveKind(ctx, tx, kindLeave, before.Leaves, after.Leaves); err != nil {
 		return err
 	}
 	return saveKind(ctx, tx, kindPolicy, map[string]directory.Policy{"": before.Policy}, map[string]directory.Policy{"": after.Policy})

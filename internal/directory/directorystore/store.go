@@ -102,7 +102,9 @@ func clone(s *directory.State) *directory.State {
 		Members: map[string]directory.Member{}, Nodes: map[string]directory.NodeRecord{}, Services: map[string]directory.Service{},
 		Tokens: map[string]directory.TokenRecord{}, Revoked: map[string]directory.Revocation{}, Head: s.Head,
 		Subsystems: map[string]directory.Subsystem{}, Groups: map[string]directory.Group{}, Requests: map[string]directory.PendingJoin{}, Policy: s.Policy,
+		Leaves: map[string]directory.Leave{},
 	}
+	maps.Copy(c.Leaves, s.Leaves)
 	maps.Copy(c.Subsystems, s.Subsystems)
 	maps.Copy(c.Groups, s.Groups)
 	maps.Copy(c.Requests, s.Requests)

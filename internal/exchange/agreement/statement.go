@@ -214,7 +214,18 @@ const (
 	Rejected State = "rejected"
 	Revoked  State = "revoked"
 	Expired  State = "expired"
+	// Ended: a party left the network.
+	Ended State = "ended"
 )
+
+// Gone is the status of an agreement of which a party left the network: what was open or in force has ended, what had an
+// end before keeps it.
+func (st Status) Gone() Status {
+	if st.State == Proposed || st.State == Accepted || st.State == Valid {
+		st.State = Ended
+	}
+	return st
+}
 
 // Status is the fold of the statements.
 type Status struct {

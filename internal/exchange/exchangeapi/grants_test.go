@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -945,5 +946,49 @@ func TestManageAgreements(t *testing.T) {
 	}
 	if !slices.Contains(p.ask.acts, "operator:o1 exchange.agreement.revoke") {
 		t.Errorf("acts = %q", p.ask.acts)
+	}
+}
+
+// When a party leaves the network, what was agreed with it has ended, on both sides, and what had an end keeps its own.
+func TestPartyThatLeft(t *testing.T) {
+	p := newParties(t)
+	revoked := p.agree(t, nil)
+	if err := p.ask.Revoke(t.Context(), "an", revoked, "đổi điều khoản"); err != nil {
+		t.Fatal(err)
+	}
+	p.ask.deliver(t)
+	content := p.agree(t, func(d *agreement.Document) { d.Validity.NotAfter += 60 })
+	if _, err := p.consumer.Call(t.Context(), query(t)); err != nil {
+		t.Fatal(err)
+	}
+	for name, office := range map[string]*office{"who asks": p.ask, "who answers": p.give} {
+		gone := ""
+		office.Left = func(member string) bool { return member == gone }
+		state := func(content string, want agreement.State) {
+			t.Helper()
+			if err := office.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if v, err := office.Get(t.Context(), content); err != nil || v.State != want {
+				t.Errorf("%s: %s, %v; want %s", name, v.State, err, want)
+			}
+		}
+		state(content, agreement.Valid)
+		for _, gone = range []string{"VN/GOV/H36", "VN/GOV/G01"} {
+			state(content, agreement.Ended)
+			state(revoked, agreement.Revoked)
+			_, err := p.consumer.Call(t.Context(), query(t))
+			if fault, ok := errors.AsType[*exchange.Fault](err); !ok || !strings.HasSuffix(fault.Type, "no_agreement") {
+				t.Errorf("%s: a call under an agreement that ended: %v", name, err)
+			}
+			if err := office.Revoke(t.Context(), "an", content, "x"); !errs.Is(err, errs.Conflict) {
+				t.Errorf("%s: revoked after the end: %v", name, err)
+			}
+		}
+		gone = "VN/GOV/H99"
+		state(content, agreement.Valid)
+		if _, err := p.consumer.Call(t.Context(), query(t)); err != nil {
+			t.Errorf("%s: another member left: %v", name, err)
+		}
 	}
 }
