@@ -42,6 +42,7 @@ const directoryUsage = `usage: truc directory COMMAND [flags], at the center of 
   group -group CODE -name NAME MEMBER …  write a global group; -off deletes it
   delete-token ID                        take back a token that was not used
   subsystem -name NAME ID                name a subsystem; -off takes it out of use
+  require [CAPABILITY …]                 demand of every node's release what it can do on the link; nothing demands nothing
   policy [-approval] [-off]              demand an operator's approval of every join, or stop demanding it
 `
 
@@ -157,6 +158,13 @@ func (c *centerCLI) run(ctx context.Context, command string, rest []string) erro
 			return err
 		}
 		o.Policy.Approval = f.approval && !f.off
+		return c.act(ctx, http.MethodPut, "/policy", o.Policy)
+	case "require":
+		o, err := c.overview(ctx)
+		if err != nil {
+			return err
+		}
+		o.Policy.Requires = rest
 		return c.act(ctx, http.MethodPut, "/policy", o.Policy)
 	default:
 		fmt.Fprint(c.err, directoryUsage)

@@ -19,6 +19,7 @@ import (
 	"truc/internal/directory/directorypage"
 	"truc/internal/directory/directorystore"
 	"truc/internal/errs"
+	"truc/internal/exchange"
 	"truc/internal/i18n"
 	"truc/internal/pki"
 	"truc/internal/storage"
@@ -133,7 +134,7 @@ func (n *Node) startCenter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.center = &directory.Center{Instance: n.cfg.Instance, URL: n.cfg.Web.URL, Key: key, CA: ca, Store: &directorystore.Store{DB: n.db, Tell: n.tellDirectory}, Now: n.now}
+	n.center = &directory.Center{Capabilities: exchange.Capabilities(), Instance: n.cfg.Instance, URL: n.cfg.Web.URL, Key: key, CA: ca, Store: &directorystore.Store{DB: n.db, Tell: n.tellDirectory}, Now: n.now}
 	if err := n.moveCenter(ctx); err != nil {
 		return err
 	}
@@ -280,7 +281,7 @@ func askAgain(err error) bool {
 
 // profile is what this node tells the directory about itself.
 func (n *Node) profile() directory.Profile {
-	p := directory.Profile{LinkURL: n.cfg.Link.URL, Subsystems: n.cfg.subsystems(), Maintenance: n.maintenance()}
+	p := directory.Profile{LinkURL: n.cfg.Link.URL, Subsystems: n.cfg.subsystems(), Maintenance: n.maintenance(), Capabilities: exchange.Capabilities()}
 	if n.exchange != nil {
 		for _, o := range n.exchange.Offers() {
 			kind := "rest"

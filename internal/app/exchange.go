@@ -199,7 +199,7 @@ func (d directoryView) Providers(service orgcode.Service) ([]exchange.Peer, erro
 
 func peerOf(doc *directory.Document, n directory.Node) exchange.Peer {
 	old := slices.DeleteFunc(slices.Clone(n.OldTLSKeyIDs), doc.IsRevoked)
-	return exchange.Peer{ServerID: n.ID, Member: n.Member, URL: n.LinkURL, TLSKeyID: n.TLSKeyID, OldTLSKeyIDs: old, Certificate: n.Certificate, Maintenance: n.Maintenance}
+	return exchange.Peer{ServerID: n.ID, Member: n.Member, URL: n.LinkURL, TLSKeyID: n.TLSKeyID, OldTLSKeyIDs: old, Certificate: n.Certificate, Maintenance: n.Maintenance, Lacks: doc.Lacks(&n)}
 }
 
 // Hosts implements [exchange.Directory].
@@ -273,5 +273,5 @@ func (d directoryView) Members() []exchange.Member {
 // State implements [exchange.Directory].
 func (d directoryView) State() exchange.DirectoryState {
 	st := d.follower.Status()
-	return exchange.DirectoryState{Level: string(st.Level), Version: st.Version, Envelope: d.follower.Envelope()}
+	return exchange.DirectoryState{Lacks: d.follower.Lacks(), Level: string(st.Level), Version: st.Version, Envelope: d.follower.Envelope()}
 }

@@ -45,6 +45,8 @@ type Center struct {
 	Now      func() time.Time
 
 	waiters waiters
+	// Capabilities are those that a policy may demand: what this release can do on the link.
+	Capabilities []string
 }
 
 // AnchorID returns the key id that join tokens pin.

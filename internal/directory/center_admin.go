@@ -10,8 +10,19 @@ import (
 	"truc/internal/i18n"
 )
 
-// SetPolicy replaces what the instance demands of everybody.
+// SetPolicy replaces what the instance demands of everybody. What this release of the center cannot do itself is refused: a
+// slip of the pen would cut the whole network.
 func (c *Center) SetPolicy(ctx context.Context, actor string, p Policy) error {
+	p.Requires = slices.Clone(p.Requires)
+	slices.Sort(p.Requires)
+	if p.Requires = slices.Compact(p.Requires); len(p.Requires) == 0 {
+		p.Requires = nil
+	}
+	for _, r := range p.Requires {
+		if !slices.Contains(c.Capabilities, r) {
+			return errs.E(errs.Invalid, "directory.policy.capability_unknown", nil, "capability", r)
+		}
+	}
 	return c.change(ctx, actor, func(s *State) error {
 		s.Policy = p
 		s.Events = append(s.Events, Event{Name: "directory.policy.changed", Actor: actor, Object: c.Instance})

@@ -135,6 +135,10 @@ func (c *Center) register(s *State, t TokenRecord, in JoinRequest, csr *x509.Cer
 	t.UsedAt, t.TLSKeyID, t.SigningKeyID = c.now(), n.TLSKeyID, in.SigningKey.KeyID
 	s.Tokens[t.ID] = t
 	n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey, n.WitnessURL = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey, in.WitnessURL
+	n.Capabilities = in.Capabilities
+	if err := checkCapabilities(n.Capabilities); err != nil {
+		return "", errs.E(errs.Invalid, "directory.request_malformed", err)
+	}
 	s.Nodes[n.ID] = n
 	if err := replaceServices(s, n.Node, in.Services); err != nil {
 		return "", err

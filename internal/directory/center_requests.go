@@ -180,6 +180,10 @@ func (c *Center) Publish(ctx context.Context, req Signed) ([]byte, error) {
 			return errs.E(errs.Denied, "directory.request_stale", nil)
 		}
 		n.LinkURL, n.Subsystems, n.LogKey, n.WitnessKey, n.AuditKey, n.WitnessURL = in.LinkURL, in.Subsystems, in.LogKey, in.WitnessKey, in.AuditKey, in.WitnessURL
+		n.Capabilities = in.Capabilities
+		if err := checkCapabilities(n.Capabilities); err != nil {
+			return errs.E(errs.Invalid, "directory.request_malformed", err)
+		}
 		if len(in.Maintenance) > MaxMaintenance {
 			return errs.E(errs.Invalid, "directory.maintenance_too_long", nil)
 		}

@@ -100,6 +100,8 @@ type Node struct {
 	Successions []Succession `json:"successions"`
 	// WitnessURL is where the node cosigns checkpoints of others; empty when it does not.
 	WitnessURL string `json:"witness_url"`
+	// Capabilities are what its release can do on the link, told by itself; none of a release that does not tell.
+	Capabilities []string `json:"capabilities,omitempty"`
 	// State is [Registered] or [Disabled]; empty is registered.
 	State Standing `json:"state"`
 	// Leaving: the node has asked to leave and the center's operator has yet to decide.
@@ -316,6 +318,9 @@ func (n *Node) validate(instance string, keys map[string]string) error {
 		if !strings.HasPrefix(s, n.Member+"/") {
 			return fmt.Errorf("node %s speaks for a foreign subsystem %s", n.ID, s)
 		}
+	}
+	if err := checkCapabilities(n.Capabilities); err != nil {
+		return fmt.Errorf("node %s: %w", n.ID, err)
 	}
 	if !n.State.valid() {
 		return fmt.Errorf("node %s: state %q", n.ID, n.State)

@@ -63,6 +63,20 @@ type Follower struct {
 	attempted time.Time
 }
 
+// Lacks is what the network's policy demands and this node, by the document, has not told that it can do.
+func (f *Follower) Lacks() []string {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.doc == nil || len(f.doc.Policy.Requires) == 0 {
+		return nil
+	}
+	n, ok := f.doc.Node(f.opt.NodeID)
+	if !ok {
+		return nil
+	}
+	return f.doc.Lacks(&n)
+}
+
 // Now is the follower's clock.
 func (f *Follower) Now() time.Time { return f.opt.Now() }
 

@@ -101,7 +101,9 @@ type JoinRequest struct {
 	WitnessKey string    `json:"witness_key"`
 	AuditKey   string    `json:"audit_key"`
 	WitnessURL string    `json:"witness_url,omitempty"`
-	CreatedAt  int64     `json:"created_at"`
+	// Capabilities are what the node's release can do on the link.
+	Capabilities []string `json:"capabilities,omitempty"`
+	CreatedAt    int64    `json:"created_at"`
 }
 
 // RenewRequest asks for a new certificate, signed by the node's current signing key.
@@ -123,6 +125,8 @@ type ServicesUpdate struct {
 	WitnessKey string    `json:"witness_key"`
 	AuditKey   string    `json:"audit_key"`
 	WitnessURL string    `json:"witness_url,omitempty"`
+	// Capabilities are what the node's release can do on the link.
+	Capabilities []string `json:"capabilities,omitempty"`
 	// Maintenance is a notice to peers; empty in normal operation.
 	Maintenance string `json:"maintenance,omitempty"`
 	// CreatedAt, Unix microseconds, must grow from update to update of one node: a replay is refused.
@@ -240,6 +244,8 @@ type Profile struct {
 	WitnessURL string
 	// Maintenance is a notice to peers; empty in normal operation.
 	Maintenance string
+	// Capabilities are what the node's release can do on the link.
+	Capabilities []string
 }
 
 // Keys are a node's two keys (spec D19): one for the channel, one for messages.
@@ -260,7 +266,7 @@ func NewJoin(t Token, k Keys, p Profile, now time.Time) (Signed, error) {
 	}
 	return signRequest(JoinRequest{
 		TokenID: t.ID, Instance: t.Instance, Node: t.Node, CSR: csr, SigningKey: NewPublicKey(k.Signing.Public(), 0, 0), LinkURL: p.LinkURL,
-		Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services), LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, WitnessURL: p.WitnessURL, CreatedAt: now.Unix(),
+		Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services), LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, WitnessURL: p.WitnessURL, Capabilities: p.Capabilities, CreatedAt: now.Unix(),
 	}, domainJoin, tokenKey, k.Signing)
 }
 
@@ -277,7 +283,7 @@ func NewRenewal(instance, node string, k Keys, now time.Time) (Signed, error) {
 func NewServicesUpdate(instance, node string, k Keys, p Profile, now time.Time) (Signed, error) {
 	return signRequest(ServicesUpdate{
 		Instance: instance, Node: node, LinkURL: p.LinkURL, Subsystems: orEmpty(p.Subsystems), Services: orEmpty(p.Services),
-		LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, WitnessURL: p.WitnessURL, Maintenance: p.Maintenance, CreatedAt: now.UnixMicro(),
+		LogKey: p.LogKey, WitnessKey: p.WitnessKey, AuditKey: p.AuditKey, WitnessURL: p.WitnessURL, Maintenance: p.Maintenance, Capabilities: p.Capabilities, CreatedAt: now.UnixMicro(),
 	}, domainServices, k.Signing)
 }
 

@@ -3,6 +3,7 @@ package directory
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -70,6 +71,33 @@ type Policy struct {
 	Agreements bool `json:"agreements"`
 	// ContinueExpired lets nodes go on as degraded when the document has expired, instead of stopping (spec D29).
 	ContinueExpired bool `json:"continue_expired"`
+	// Requires are capabilities that every node must have told; one that lacks some is neither asked nor let in. Sorted.
+	Requires []string `json:"requires,omitempty"`
+}
+
+// Lacks returns what the policy demands and the node has not told that it can do.
+func (d *Document) Lacks(n *Node) (out []string) {
+	for _, r := range d.Policy.Requires {
+		if !slices.Contains(n.Capabilities, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+var capabilityRE = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+// checkCapabilities bounds what a node tells and what a policy demands.
+func checkCapabilities(list []string) error {
+	if len(list) > 64 {
+		return fmt.Errorf("%d capabilities", len(list))
+	}
+	for _, c := range list {
+		if !capabilityRE.MatchString(c) {
+			return fmt.Errorf("capability %q", c)
+		}
+	}
+	return nil
 }
 
 // Subsystem returns the description of a subsystem.

@@ -32,6 +32,13 @@ const (
 	atProvider = "server.serverproxy."
 )
 
+// Codes of a node that lacks what the network's policy demands: of the one that asks, which is X-Road's name for it, and of
+// the one that is asked, which X-Road has none for.
+const (
+	codeConsumerOld = "client_proxy_version_not_supported"
+	codeProviderOld = "server_proxy_version_not_supported"
+)
+
 type faultCode struct {
 	kind   errs.Kind
 	status int // native mode, spec §2.6
@@ -53,6 +60,8 @@ var faultCodes = map[string]faultCode{
 	"access_denied":             {errs.Denied, 403, "exchange.access_denied"},
 	"no_agreement":              {errs.Denied, 403, "exchange.no_agreement"},
 	"agreement_expired":         {errs.Denied, 403, "exchange.agreement_expired"},
+	codeConsumerOld:             {errs.Denied, 403, "exchange.release.consumer"},
+	codeProviderOld:             {errs.Unavailable, 503, "exchange.release.provider"},
 	"unknown_member":            {errs.NotFound, 404, "exchange.member_unknown"},
 	"unknown_service":           {errs.NotFound, 404, "exchange.service_unknown"},
 	"invalid_body":              {errs.TooLarge, 413, "exchange.body_too_large"},

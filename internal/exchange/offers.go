@@ -107,7 +107,7 @@ func (x *exchangeState) disabled(o offer) *Fault {
 // noticeIn takes the owner's notice out of the message of a refusal by a peer; it is foreign text that people and
 // programs see, so it is cut and control characters are dropped.
 func noticeIn(code, message string) string {
-	if code != "service_disabled" && code != "maintenance_mode" {
+	if !slices.Contains([]string{"service_disabled", "maintenance_mode", codeConsumerOld, codeProviderOld}, code) {
 		return ""
 	}
 	_, notice, _ := strings.Cut(message, ": ")

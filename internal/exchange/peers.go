@@ -199,7 +199,7 @@ func (x *exchangeState) candidates(c Call) ([]Peer, *Fault) {
 	if len(peers) == 0 {
 		return nil, x.fault(atClient, "invalid_security_server", nil)
 	}
-	return peers, nil
+	return x.currentPeers(peers)
 }
 
 // again prepares the state for another node: the failed attempt stays in log and index as an exchange of its own, with

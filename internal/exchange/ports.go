@@ -34,6 +34,8 @@ type Peer struct {
 	TLSKeyID, Certificate string
 	// OldTLSKeyIDs are channel keys it may still show while a change of key spreads.
 	OldTLSKeyIDs []string
+	// Lacks is what the network demands of every node and this one cannot do; it is asked nothing and let in nowhere.
+	Lacks []string
 	// Maintenance is a notice; a peer in maintenance is asked only when there is no other.
 	Maintenance string
 }
@@ -69,6 +71,8 @@ type DirectoryState struct {
 	// Level is fresh, stale, degraded or expired (spec D29).
 	Level   string
 	Version int64
+	// Lacks is what the network demands and this node has not told the directory that it can do.
+	Lacks []string
 	// Envelope is the signed document in force, for evidence packages.
 	Envelope []byte
 }

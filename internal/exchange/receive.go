@@ -158,6 +158,9 @@ func (x *exchangeState) authenticate(req *WireRequest, client orgcode.Subsystem)
 		return signed{}, x.fault(atProvider, "ssl_authentication_failed", fmt.Errorf("the channel's key does not belong to a node of %s", client))
 	}
 	x.peer = hosts[i]
+	if len(x.peer.Lacks) > 0 {
+		return signed{}, x.tooOld(atProvider, codeConsumerOld, x.peer.Lacks)
+	}
 	sig, err := sigMessage{req: req, header: req.Header}.verify(req.Body, func(id string) (crypto.PublicKey, error) {
 		return s.keyOf(id, x.peer.ServerID)
 	}, &s.roots, s.now())

@@ -75,7 +75,7 @@ func newWorld(t *testing.T) *world {
 	mux := web.NewMux(web.Options{})
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { mux.ServeHTTP(statusWriter{rw, w}, r) }))
 	t.Cleanup(srv.Close)
-	w.center = &directory.Center{Instance: "VN", URL: srv.URL, Key: key(t, pki.Ed25519), CA: ca, Store: &directorystore.Store{DB: db}, Now: w.now}
+	w.center = &directory.Center{Capabilities: []string{"frames", "streams"}, Instance: "VN", URL: srv.URL, Key: key(t, pki.Ed25519), CA: ca, Store: &directorystore.Store{DB: db}, Now: w.now}
 	(&API{Center: w.center}).Mount(mux)
 	w.client = &directoryclient.Client{URL: srv.URL}
 	for _, m := range []directory.Member{{Class: "GOV", Code: "H36", Name: i18n.Text{"vi": "Lâm Đồng", "en": "Lam Dong"}, Unit: "68"}, {Class: "GOV", Code: "G01", Name: i18n.Text{"vi": "Bộ Công an"}}} {

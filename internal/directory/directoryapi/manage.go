@@ -43,6 +43,7 @@ type NodeOverview struct {
 	CertificateEnds time.Time          `json:"certificate_ends"`
 	LastSeen        time.Time          `json:"last_seen"`
 	Maintenance     string             `json:"maintenance"`
+	Capabilities    []string           `json:"capabilities" doc:"what its release can do on the link, told by itself"`
 }
 
 // TokenOverview is a join token without its secret, which nobody keeps.
@@ -148,6 +149,8 @@ type policyPut struct {
 	Approval        bool `json:"approval" doc:"every join waits for an operator"`
 	Agreements      bool `json:"agreements" doc:"a call needs an agreement besides an access rule"`
 	ContinueExpired bool `json:"continue_expired" doc:"nodes go on when the directory has expired"`
+	// Requires is sent whole.
+	Requires []string `json:"requires,omitempty" doc:"capabilities without which a node is neither asked nor let in"`
 }
 
 type subsystemPut struct {
@@ -285,7 +288,7 @@ func (m *Manage) overview(ctx context.Context, _ manage.None) (Overview, error) 
 	o.Groups = sorted(s.Groups, func(x directory.Group) directory.Group { return x })
 	o.Subsystems = sorted(s.Subsystems, func(x directory.Subsystem) directory.Subsystem { return x })
 	o.Nodes = sorted(s.Nodes, func(n directory.NodeRecord) NodeOverview {
-		return NodeOverview{n.ID, s.StandingOf(n, now), n.LinkURL, n.NotAfter, n.LastSeen, n.Maintenance}
+		return NodeOverview{n.ID, s.StandingOf(n, now), n.LinkURL, n.NotAfter, n.LastSeen, n.Maintenance, orEmpty(n.Capabilities)}
 	})
 	o.Tokens = sorted(s.Tokens, func(t directory.TokenRecord) TokenOverview {
 		return TokenOverview{t.ID, t.Node, s.StandingOfToken(t, now), t.Approval, t.CreatedBy, t.ExpiresAt}
@@ -299,6 +302,13 @@ func (m *Manage) overview(ctx context.Context, _ manage.None) (Overview, error) 
 		})
 	}
 	return o, nil
+}
+
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
 }
 
 // sorted lists a map's values by its keys.

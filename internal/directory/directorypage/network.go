@@ -175,7 +175,7 @@ type groupsPage struct {
 	Code, NameVI, NameEN ui.Input
 	Members              ui.Textarea
 	Save                 ui.Button
-	Policy               ui.Checkboxes
+	Policy, Requires     ui.Checkboxes
 	SavePolicy           ui.Button
 }
 
@@ -217,6 +217,10 @@ func (p *Pages) renderGroups(w http.ResponseWriter, r *http.Request, status int,
 		{Value: "agreements", Label: pg.T("directory.policy.agreements"), Hint: pg.T("directory.policy.agreements_hint")},
 		{Value: "expired", Label: pg.T("directory.policy.expired"), Hint: pg.T("directory.policy.expired_hint")},
 	}}
+	pg.Requires = ui.Checkboxes{Name: "requires", Legend: pg.T("directory.policy.requires"), Hint: pg.T("directory.policy.requires_hint"), Values: s.Policy.Requires}
+	for _, c := range p.Center.Capabilities {
+		pg.Requires.Options = append(pg.Requires.Options, ui.Option{Value: c, Label: c, Hint: withoutCapability(pg.Page, s, c)})
+	}
 	for name, on := range map[string]bool{"approval": s.Policy.Approval, "agreements": s.Policy.Agreements, "expired": s.Policy.ContinueExpired} {
 		if on {
 			pg.Policy.Values = append(pg.Policy.Values, name)
@@ -224,6 +228,26 @@ func (p *Pages) renderGroups(w http.ResponseWriter, r *http.Request, status int,
 	}
 	pg.SavePolicy = ui.Button{Text: pg.T("directory.policy.save"), Kind: "secondary"}
 	return p.templates.Render(w, r, status, "groups", pg)
+}
+
+// withoutCapability names the nodes that a demand would cut off.
+func withoutCapability(pg ui.Page, s *directory.State, capability string) string {
+	var out []string
+	for id, n := range s.Nodes {
+		if _, gone := s.Revoked[n.TLSKeyID]; !gone && !slices.Contains(n.Capabilities, capability) {
+			out = append(out, id)
+		}
+	}
+	if len(out) == 0 {
+		return pg.T("directory.policy.all_have")
+	}
+	slices.Sort(out)
+	const most = 10
+	list := strings.Join(out[:min(most, len(out))], ", ")
+	if len(out) > most {
+		list += ", …"
+	}
+	return pg.T("directory.policy.lacking", "count", len(out), "nodes", list)
 }
 
 func (p *Pages) groupSave(w http.ResponseWriter, r *http.Request) error {
@@ -264,7 +288,7 @@ func (p *Pages) policy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	on := func(name string) bool { return slices.Contains(v["policy"], name) }
-	err = p.Center.SetPolicy(r.Context(), actor(r), directory.Policy{Approval: on("approval"), Agreements: on("agreements"), ContinueExpired: on("expired")})
+	err = p.Center.SetPolicy(r.Context(), actor(r), directory.Policy{Approval: on("approval"), Agreements: on("agreements"), ContinueExpired: on("expired"), Requires: v["requires"]})
 	if err != nil {
 		return err
 	}

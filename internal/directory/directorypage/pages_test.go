@@ -105,7 +105,7 @@ func TestPages(t *testing.T) {
 	must(err)
 	dirKey, err := pki.GenerateKey(pki.Ed25519)
 	must(err)
-	center := &directory.Center{Instance: "VN", URL: "http://127.0.0.1:7100", Key: dirKey, CA: ca, Store: &directorystore.Store{DB: db}, Now: clock}
+	center := &directory.Center{Capabilities: []string{"frames", "streams"}, Instance: "VN", URL: "http://127.0.0.1:7100", Key: dirKey, CA: ca, Store: &directorystore.Store{DB: db}, Now: clock}
 	must(center.AddMember(t.Context(), "a", directory.Member{Class: "GOV", Code: "H36", Name: i18n.Text{"vi": "Lâm Đồng", "en": "Lam Dong"}}))
 	text, err := center.CreateToken(t.Context(), "a", "VN/GOV/H36", "node1", time.Hour)
 	must(err)
@@ -185,7 +185,9 @@ func TestPages(t *testing.T) {
 		{"system named by others", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H36/onestop"}, "state": {"disabled"}, "name_vi": {"Một cửa"}}, reqctx.Principal{Kind: reqctx.Officer, ID: "x"}, 403, nil, nil},
 		{"system named", "POST", "/directory/admin/subsystems", url.Values{"id": {"VN/GOV/H36/onestop"}, "state": {"disabled"}, "name_vi": {" Một cửa <Lâm Đồng> "}, "name_en": {"One-stop"}}, admin, 303, nil, nil},
 		{"systems, one named", "GET", "/directory/admin/subsystems?id=VN/GOV/H36/onestop", nil, admin, 200, []string{`value="Một cửa &lt;Lâm Đồng&gt;"`, `value="disabled" checked`}, nil},
-		{"policy", "POST", "/directory/admin/policy", url.Values{"policy": {"approval"}}, admin, 303, nil, nil},
+		{"policy", "POST", "/directory/admin/policy", url.Values{"policy": {"approval"}, "requires": {"streams"}}, admin, 303, nil, nil},
+		{"demanded", "GET", "/directory/admin/groups", nil, admin, 200, []string{`value="streams" checked`, ": VN/GOV/"}, nil},
+		{"policy of the unknown", "POST", "/directory/admin/policy", url.Values{"requires": {"teleports"}}, admin, 400, nil, nil},
 		{"keys", "GET", "/directory/admin/keys", nil, admin, 200, []string{"P-256", "tr-"}, nil},
 		{"keys for others", "GET", "/directory/admin/keys", nil, reqctx.Principal{Kind: reqctx.Officer, ID: "x"}, 403, nil, nil},
 		{"change of key", "POST", "/directory/admin/keys/rotate", url.Values{"key": {"signing"}, "kind": {"p256"}}, admin, 303, nil, nil},

@@ -40,6 +40,7 @@ type testNet struct {
 	subs     map[string][]string // server id → subsystems
 	services map[string]string   // service id → server id
 	level    string
+	lacks    []string // what the network demands and the node that asks has not
 	signAlg  pki.Alg
 	sync     bool              // logs wait for the disk
 	members  []exchange.Member // nil for the two of newPair
@@ -112,7 +113,7 @@ func (n *testNet) Members() []exchange.Member {
 func (n *testNet) State() exchange.DirectoryState {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return exchange.DirectoryState{Level: n.level, Version: 7, Envelope: []byte("{}")}
+	return exchange.DirectoryState{Lacks: n.lacks, Level: n.level, Version: 7, Envelope: []byte("{}")}
 }
 
 func (n *testNet) revoke(keyID string) {
