@@ -281,9 +281,7 @@ func TestCompareWithPartner(t *testing.T) {
 		if err := n.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.store.DB.ExecContext(t.Context(), `DELETE FROM exchange_message WHERE exchange_id = $1`, id); err != nil {
-			t.Fatal(err)
-		}
+		n.forget(t, id)
 	}
 	p.provider.Reserve(exchange.ServiceRecords, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := httptest.NewRecorder()

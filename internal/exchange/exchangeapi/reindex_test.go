@@ -1,6 +1,7 @@
 package exchangeapi
 
 import (
+	"slices"
 	"testing"
 
 	"truc/internal/exchange"
@@ -72,5 +73,28 @@ func TestReindexBesideLongerLog(t *testing.T) {
 	}
 	if rows, err := p.provider.store.ByExchange(t.Context(), ans.ExchangeID); err != nil || len(rows) != 1 || rows[0].ResponseIndex != 1 {
 		t.Errorf("rows = %+v, %v", rows, err)
+	}
+}
+
+// forget makes the node's index anew without an exchange.
+func (n *testNode) forget(t *testing.T, exchangeID string) {
+	t.Helper()
+	rows, err := n.store.Recent(t.Context(), exchange.Filter{Limit: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"block", "block_data", "run", "chunk", "hour"} {
+		if _, err := n.store.DB.ExecContext(t.Context(), `DELETE FROM exchange_`+table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	had := len(rows)
+	rows = slices.DeleteFunc(rows, func(m exchange.Message) bool { return m.ExchangeID == exchangeID })
+	if len(rows) == had {
+		t.Fatalf("exchange %s is not in the index", exchangeID)
+	}
+	slices.Reverse(rows)
+	if err := n.store.Record(t.Context(), rows); err != nil {
+		t.Fatal(err)
 	}
 }
