@@ -78,6 +78,7 @@ POST /exchange/admin/published/{subsystem}/{service}/delete             sv
 POST /exchange/admin/published/{subsystem}/{service}/disable            sv
 POST /exchange/admin/published/{subsystem}/{service}/edit               sv
 POST /exchange/admin/published/{subsystem}/{service}/enable             sv
+POST /exchange/admin/published/{subsystem}/{service}/end                sv
 POST /exchange/admin/published/{subsystem}/{service}/endpoint           sv
 POST /exchange/admin/published/{subsystem}/{service}/endpoint-delete    sv
 POST /exchange/admin/published/{subsystem}/{service}/refresh            sv
