@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
@@ -22,6 +23,8 @@ type device struct {
 	ctx   *pkcs11.Ctx
 	token string
 	pin   string
+	// write opens sessions that may make keys.
+	write bool
 
 	mu      sync.Mutex // guards what follows, and the token
 	session pkcs11.SessionHandle
@@ -32,12 +35,12 @@ type device struct {
 
 type key struct {
 	private pkcs11.ObjectHandle
-	public  any // *rsa.PublicKey or *ecdsa.PublicKey
+	public  any // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	spki    []byte
 	always  bool // wants the PIN for each signature
 }
 
-func openDevice(module, token, pin string) (*device, error) {
+func openDevice(module, token, pin string, write bool) (*device, error) {
 	ctx := pkcs11.New(module)
 	if ctx == nil {
 		return nil, fmt.Errorf("%s is no PKCS #11 library", module)
@@ -46,7 +49,7 @@ func openDevice(module, token, pin string) (*device, error) {
 		ctx.Destroy()
 		return nil, fmt.Errorf("%s: %w", module, err)
 	}
-	d := &device{ctx: ctx, token: token, pin: pin}
+	d := &device{ctx: ctx, token: token, pin: pin, write: write}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.login(); err != nil {
@@ -92,7 +95,11 @@ func (d *device) login() error {
 		if err != nil || strings.TrimRight(info.Label, " \x00") != d.token {
 			continue
 		}
-		s, err := d.ctx.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION)
+		flags := uint(pkcs11.CKF_SERIAL_SESSION)
+		if d.write {
+			flags |= pkcs11.CKF_RW_SESSION
+		}
+		s, err := d.ctx.OpenSession(slot, flags)
 		if err != nil {
 			return err
 		}
@@ -248,6 +255,9 @@ func (d *device) readPublic(o pkcs11.ObjectHandle) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if bytes.Equal(params, edwards25519Name) || bytes.Equal(params, edwards25519OID) {
+		return d.readEdwards(o)
+	}
 	var oid asn1.ObjectIdentifier
 	if _, err := asn1.Unmarshal(params, &oid); err != nil {
 		return nil, fmt.Errorf("%w: curve", errUnknownKey)
@@ -308,7 +318,12 @@ func (d *device) sign(label, hash, padding string, digest []byte) (sig []byte, e
 		var mechanism *pkcs11.Mechanism
 		input := digest
 		_, isRSA := k.public.(*rsa.PublicKey)
+		_, isEdwards := k.public.(ed25519.PublicKey)
 		switch {
+		case isEdwards != (hash == ""): // Ed25519 signs the message itself, the others a digest
+			return errRefused
+		case isEdwards && padding == "":
+			mechanism = pkcs11.NewMechanism(ckmEdDSA, nil)
 		case isRSA && padding == "pss":
 			p := pssParams[hash]
 			mechanism = pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_PSS, pkcs11.NewPSSParams(p[0], p[1], uint(len(digest))))
@@ -334,7 +349,10 @@ func (d *device) sign(label, hash, padding string, digest []byte) (sig []byte, e
 			return err
 		}
 		sig = raw
-		if !isRSA { // r and s, each half
+		if isEdwards && len(raw) != ed25519.SignatureSize {
+			return fmt.Errorf("%w: a signature of %d bytes", errDevice, len(raw))
+		}
+		if !isRSA && !isEdwards { // r and s, each half
 			n := len(raw) / 2
 			sig, err = asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:n]), new(big.Int).SetBytes(raw[n:])})
 		}

@@ -29,6 +29,8 @@ type options struct {
 	module, token, pinFile, socket string
 	uids                           []int
 	rate                           int
+	node                           string
+	nodeRate                       int
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
@@ -39,6 +41,8 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	fs.StringVar(&o.pinFile, "pin-file", "", "file with the PIN of the token in its first line, readable for this user alone")
 	fs.StringVar(&o.socket, "socket", "", "socket to listen on")
 	fs.IntVar(&o.rate, "rate", 20, "signatures a second and key")
+	fs.StringVar(&o.node, "node-keys", "", "how labels of the node's own keys begin, such as \"truc-\": they may be made here; empty for none")
+	fs.IntVar(&o.nodeRate, "node-rate", 2000, "signatures a second and key of the node's own")
 	uids := fs.String("allow-uid", "", "numbers of further users whose processes may sign, separated by commas")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -48,8 +52,8 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 			err = errors.Join(err, fmt.Errorf("-%s is missing", name))
 		}
 	}
-	if o.rate < 1 {
-		err = errors.Join(err, errors.New("-rate must be 1 or more"))
+	if o.rate < 1 || o.nodeRate < 1 {
+		err = errors.Join(err, errors.New("-rate and -node-rate must be 1 or more"))
 	}
 	o.uids = []int{os.Getuid()}
 	for text := range strings.SplitSeq(*uids, ",") {
@@ -101,7 +105,7 @@ func run(ctx context.Context, args []string, stderr io.Writer, now func() time.T
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
-	d, err := openDevice(o.module, o.token, pin)
+	d, err := openDevice(o.module, o.token, pin, o.node != "")
 	if err != nil {
 		return err
 	}
@@ -110,7 +114,7 @@ func run(ctx context.Context, args []string, stderr io.Writer, now func() time.T
 	if err != nil {
 		return err
 	}
-	s := &server{device: d, uids: o.uids, rate: newRate(o.rate, now), log: log, now: now}
+	s := &server{device: d, uids: o.uids, rate: newRate(o.rate, now), node: o.node, nodeRate: newRate(o.nodeRate, now), log: log, now: now}
 	log.InfoContext(ctx, "keys are ready", slog.String("token", o.token), slog.Int("keys", d.count()))
 	return s.serve(ctx, l)
 }

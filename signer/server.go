@@ -11,21 +11,25 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
 const (
-	maxFrame       = 64 << 10
-	maxConnections = 16
-	patience       = 10 * time.Second
+	maxFrame       = 128 << 10
+	maxMessage     = 80 << 10 // what a key signs without a digest: a message's signature base is shorter than its headers may be
+	maxConnections = 64
+	patience       = 10 * time.Second // for one request
+	idle           = 2 * time.Minute  // between two of one connection
 	maxLabel       = 256
 )
 
 type request struct {
 	Op      string `json:"op"`
 	Key     string `json:"key"`
+	Alg     string `json:"alg"`
 	Hash    string `json:"hash"`
 	Padding string `json:"padding"`
 	Digest  []byte `json:"digest"`
@@ -49,14 +53,28 @@ var (
 type keys interface {
 	public(label string) (spki []byte, err error)
 	sign(label, hash, padding string, digest []byte) ([]byte, error)
+	make(label, alg string) (spki []byte, err error)
 }
 
 type server struct {
 	device keys
 	uids   []int
 	rate   *rate
-	log    *slog.Logger
-	now    func() time.Time
+	// node begins the labels of keys that belong to the node itself; empty for none. They are made on demand and sign at
+	// their own rate, and their signatures are counted in the log instead of listed.
+	node     string
+	nodeRate *rate
+	log      *slog.Logger
+	now      func() time.Time
+
+	mu     sync.Mutex // guards both
+	signed map[string]int
+	told   time.Time
+}
+
+// ofNode reports whether a key is one of the node's own.
+func (s *server) ofNode(label string) bool {
+	return s.node != "" && strings.HasPrefix(label, s.node)
 }
 
 // listen opens the socket. One that a dead process left is replaced, one that is in use is not.
@@ -111,27 +129,59 @@ func (s *server) serve(ctx context.Context, l *net.UnixListener) error {
 
 func (s *server) answer(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close() //nolint:errcheck // the client has its answer or is gone
-	if conn.SetDeadline(s.now().Add(patience)) != nil {
-		return
-	}
+	// The end of the program interrupts who waits for a next request, and nobody who waits for an answer.
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
 	uid, err := peer(conn)
 	if err != nil || !slices.Contains(s.uids, uid) {
 		s.log.WarnContext(ctx, "a process of another user was turned away", slog.Int("uid", uid), slog.Any("error", err))
 		return
 	}
-	var req request
-	if err := readFrame(conn, &req); err != nil {
-		_ = writeFrame(conn, answer{Error: errRefused.Error()})
+	for wait := patience; ; wait = idle {
+		if conn.SetReadDeadline(s.now().Add(wait)) != nil || ctx.Err() != nil {
+			return
+		}
+		var req request
+		if err := readFrame(conn, &req); err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+				_ = conn.SetWriteDeadline(s.now().Add(patience))
+				_ = writeFrame(conn, answer{Error: errRefused.Error()})
+			}
+			return
+		}
+		a, err := s.do(req)
+		if err != nil {
+			a = answer{Error: reason(err).Error()}
+		}
+		s.record(ctx, req, uid, err)
+		if conn.SetWriteDeadline(s.now().Add(patience)) != nil || writeFrame(conn, a) != nil {
+			return
+		}
+	}
+}
+
+// record writes what happened into the log: every signature by its key and user, except those of the node's own keys, of
+// which there are too many and which are counted each minute.
+func (s *server) record(ctx context.Context, req request, uid int, err error) {
+	if err == nil && req.Op == "sign" && s.ofNode(req.Key) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.signed == nil {
+			s.signed = map[string]int{}
+		}
+		s.signed[req.Key]++
+		if now := s.now(); now.Sub(s.told) >= time.Minute {
+			for key, n := range s.signed {
+				s.log.InfoContext(ctx, "signatures of a node's key", slog.String("key", printable(key)), slog.Int("n", n), slog.Int("uid", uid))
+			}
+			clear(s.signed)
+			s.told = now
+		}
 		return
 	}
-	a, err := s.do(req)
-	if err != nil {
-		a = answer{Error: reason(err).Error()}
-	}
-	if req.Op == "sign" || err != nil {
+	if req.Op != "key" || err != nil {
 		s.log.InfoContext(ctx, "request", slog.String("op", printable(req.Op)), slog.String("key", printable(req.Key)), slog.Int("uid", uid), slog.Any("error", err))
 	}
-	_ = writeFrame(conn, a)
 }
 
 // printable keeps what a client says from writing into the log at will.
@@ -156,15 +206,26 @@ func (s *server) do(req request) (a answer, err error) {
 	case "key":
 		a.Public, err = s.device.public(req.Key)
 		return a, err
+	case "make":
+		if !s.ofNode(req.Key) || req.Alg != algEd25519 && req.Alg != algP256 {
+			return a, errRefused
+		}
+		a.Public, err = s.device.make(req.Key, req.Alg)
+		return a, err
 	case "sign":
 		size, known := digestSizes[req.Hash]
-		if !known || len(req.Digest) != size || req.Padding != "" && req.Padding != "pkcs1" && req.Padding != "pss" {
+		whole := req.Hash == "" && len(req.Digest) > 0 && len(req.Digest) <= maxMessage
+		if !whole && (!known || len(req.Digest) != size) || req.Padding != "" && req.Padding != "pkcs1" && req.Padding != "pss" {
 			return a, errRefused
 		}
 		if _, err := s.device.public(req.Key); err != nil { // counts nothing for keys that do not exist
 			return a, err
 		}
-		if !s.rate.allow(req.Key) {
+		bound := s.rate
+		if s.ofNode(req.Key) {
+			bound = s.nodeRate
+		}
+		if !bound.allow(req.Key) {
 			return a, errBusy
 		}
 		a.Signature, err = s.device.sign(req.Key, req.Hash, req.Padding, req.Digest)

@@ -37,6 +37,13 @@ func (f fake) public(label string) ([]byte, error) {
 	return x509.MarshalPKIXPublicKey(&f.key.PublicKey)
 }
 
+func (f fake) make(label, _ string) ([]byte, error) {
+	if label == "truc-an" {
+		return x509.MarshalPKIXPublicKey(&f.key.PublicKey)
+	}
+	return nil, errDevice
+}
+
 func (f fake) sign(label, _, _ string, digest []byte) ([]byte, error) {
 	return f.key.Sign(rand.Reader, digest, crypto.SHA256)
 }
@@ -313,16 +320,16 @@ func token(t *testing.T) (module string, keys map[string]crypto.Signer) {
 
 func TestDevice(t *testing.T) {
 	module, software := token(t)
-	if _, err := openDevice(module, "agency", "0000"); err == nil || !strings.Contains(err.Error(), "does not let us in") {
+	if _, err := openDevice(module, "agency", "0000", false); err == nil || !strings.Contains(err.Error(), "does not let us in") {
 		t.Errorf("wrong PIN: %v", err)
 	}
-	if _, err := openDevice(module, "ministry", "1234"); err == nil {
+	if _, err := openDevice(module, "ministry", "1234", false); err == nil {
 		t.Error("a token that is not there was opened")
 	}
-	if _, err := openDevice("/nowhere.so", "agency", "1234"); err == nil {
+	if _, err := openDevice("/nowhere.so", "agency", "1234", false); err == nil {
 		t.Error("a library that is not there was opened")
 	}
-	d, err := openDevice(module, "agency", "1234")
+	d, err := openDevice(module, "agency", "1234", false)
 	if err != nil {
 		t.Fatal(err)
 	}
