@@ -40,12 +40,17 @@ type CA struct {
 // LoadOrCreateCA reads the authority in dir (root.pem, root.key), or makes one: a P-256 root that signs leaves
 // only (path length 0) and lives ten years.
 func LoadOrCreateCA(dir, name string, now time.Time) (*CA, error) {
-	return loadOrCreateRoot(dir, pkix.Name{CommonName: name, Organization: []string{"Truc"}}, now)
+	return (*KeyStore)(nil).LoadOrCreateCA(dir, name, now)
 }
 
-func loadOrCreateRoot(dir string, subject pkix.Name, now time.Time) (ca *CA, err error) {
+// LoadOrCreateCA is the function [LoadOrCreateCA] with the key as the store keeps it.
+func (s *KeyStore) LoadOrCreateCA(dir, name string, now time.Time) (*CA, error) {
+	return loadOrCreateRoot(s, dir, pkix.Name{CommonName: name, Organization: []string{"Truc"}}, now)
+}
+
+func loadOrCreateRoot(keys *KeyStore, dir string, subject pkix.Name, now time.Time) (ca *CA, err error) {
 	defer errs.Wrap(&err, "authority in %s", dir)
-	key, err := LoadOrCreateKey(filepath.Join(dir, "root.key"), P256)
+	key, err := keys.LoadOrCreate(filepath.Join(dir, "root.key"), P256)
 	if err != nil {
 		return nil, err
 	}

@@ -22,9 +22,14 @@ const (
 // LoadOrCreateClient reads the certificate that a node shows to its own agency's systems (name.key, name.pem in dir), or
 // makes it: self-signed with a P-256 key that never leaves the node, for those systems to trust by hand. Near its end it
 // is made anew with the same key.
-func LoadOrCreateClient(dir, name, subject string, now time.Time) (_ *tls.Certificate, err error) {
+func LoadOrCreateClient(dir, name, subject string, now time.Time) (*tls.Certificate, error) {
+	return (*KeyStore)(nil).LoadOrCreateClient(dir, name, subject, now)
+}
+
+// LoadOrCreateClient is the function [LoadOrCreateClient] with the key as the store keeps it.
+func (s *KeyStore) LoadOrCreateClient(dir, name, subject string, now time.Time) (_ *tls.Certificate, err error) {
 	defer errs.Wrap(&err, "client certificate %s in %s", name, dir)
-	key, err := LoadOrCreateKey(filepath.Join(dir, name+".key"), P256)
+	key, err := s.LoadOrCreate(filepath.Join(dir, name+".key"), P256)
 	if err != nil {
 		return nil, err
 	}

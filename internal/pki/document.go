@@ -90,7 +90,7 @@ func LoadOrCreateDocumentCA(dir, env string, subject DocumentSubject, now time.T
 	if env == Production {
 		return nil, errs.E(errs.Denied, "pki.test_ca_in_production", nil)
 	}
-	ca, err := loadOrCreateRoot(dir, subject.pkixName(), now)
+	ca, err := loadOrCreateRoot(nil, dir, subject.pkixName(), now)
 	if err != nil {
 		return nil, err
 	}

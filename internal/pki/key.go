@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,46 +68,7 @@ func AlgOf(pub crypto.PublicKey) Alg {
 // mode 0600. The file appears whole or not at all, and of two processes that start together both end with
 // the same key. A key that everybody on the machine may read, or one of another kind, is refused.
 func LoadOrCreateKey(path string, alg Alg) (key crypto.Signer, err error) {
-	defer errs.Wrap(&err, "key %s", path)
-	key, err = loadKey(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if key, err = GenerateKey(alg); err != nil {
-			return nil, err
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			return nil, err
-		}
-		block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-		if err := createFile(path, block, 0o600); err == nil {
-			return key, nil
-		} else if !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
-		key, err = loadKey(path) // another process was faster: its key counts
-		if err != nil {
-			return nil, err
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if got := AlgOf(key.Public()); got != alg {
-		return nil, errs.E(errs.Conflict, "pki.key_alg_other", nil, "want", string(alg), "got", string(got))
-	}
-	return key, nil
-}
-
-func loadKey(path string) (crypto.Signer, error) {
-	buf, err := readSecret(path)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(buf)
-	if block == nil || block.Type != "PRIVATE KEY" {
-		return nil, errs.E(errs.Invalid, "pki.key_unreadable", errors.New("no PKCS#8 PEM block"), "file", filepath.Base(path))
-	}
-	return parseKey(path, block.Bytes)
+	return (*KeyStore)(nil).LoadOrCreate(path, alg)
 }
 
 func parseKey(path string, der []byte) (crypto.Signer, error) {

@@ -60,13 +60,23 @@ func LoadSealedKey(path, passphraseFile string) (key crypto.Signer, err error) {
 	if block == nil || block.Type != encryptedBlock {
 		return nil, errs.E(errs.Invalid, "pki.key_not_sealed", nil, "file", filepath.Base(path))
 	}
-	line, _, _ := bytes.Cut(pass, []byte("\n"))
-	der, err := openPBES2(block.Bytes, bytes.TrimSuffix(line, []byte("\r")))
+	return openKey(path, block.Bytes, firstLine(pass))
+}
+
+func firstLine(text []byte) []byte {
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r"))
+}
+
+// openKey decrypts an EncryptedPrivateKeyInfo and reads the key in it.
+func openKey(path string, sealed, passphrase []byte) (crypto.Signer, error) {
+	der, err := openPBES2(sealed, passphrase)
 	if err != nil {
 		return nil, errs.E(errs.Invalid, "pki.key_unreadable", err, "file", filepath.Base(path))
 	}
 	defer clear(der)
-	if key, err = parseKey(path, der); err != nil { // nothing tells a wrong passphrase from a broken file
+	key, err := parseKey(path, der)
+	if err != nil { // nothing tells a wrong passphrase from a broken file
 		return nil, errs.E(errs.Denied, "pki.key_passphrase", errors.New("the decrypted text is no key"), "file", filepath.Base(path))
 	}
 	return key, nil
@@ -79,6 +89,15 @@ func SealKey(key crypto.Signer, passphrase []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer clear(der)
+	out, err := sealPBES2(der, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: encryptedBlock, Bytes: out}), nil
+}
+
+// sealPBES2 makes an EncryptedPrivateKeyInfo (RFC 5958 §3) of any content.
+func sealPBES2(content, passphrase []byte) ([]byte, error) {
 	salt, iv := make([]byte, 16), make([]byte, aes.BlockSize)
 	for _, b := range [][]byte{salt, iv} {
 		if _, err := rand.Read(b); err != nil {
@@ -93,8 +112,8 @@ func SealKey(key crypto.Signer, passphrase []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	pad := aes.BlockSize - len(der)%aes.BlockSize
-	sealed := append(bytes.Clone(der), bytes.Repeat([]byte{byte(pad)}, pad)...)
+	pad := aes.BlockSize - len(content)%aes.BlockSize
+	sealed := append(bytes.Clone(content), bytes.Repeat([]byte{byte(pad)}, pad)...)
 	cipher.NewCBCEncrypter(c, iv).CryptBlocks(sealed, sealed) //nolint:gosec // the vector is random, see above
 	b := cryptobyte.NewBuilder(nil)
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -120,11 +139,7 @@ func SealKey(key crypto.Signer, passphrase []byte) ([]byte, error) {
 		})
 		b.AddASN1OctetString(sealed)
 	})
-	out, err := b.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: encryptedBlock, Bytes: out}), nil
+	return b.Bytes()
 }
 
 var errPBES2 = errors.New("not PBES2 with PBKDF2 and AES-CBC")

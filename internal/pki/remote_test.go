@@ -12,51 +12,91 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"truc/internal/errs"
 )
 
 // fakeSigner speaks the signer program's side of the protocol for keys in memory.
-func fakeSigner(t *testing.T, socket string, keys map[string]crypto.Signer, spoil *bool) (stop func()) {
+func fakeSigner(t testing.TB, socket string, keys map[string]crypto.Signer, spoil *bool) (stop func()) {
+	t.Helper()
+	f := &fakeProgram{keys: keys, spoil: spoil}
+	return f.serve(t, socket)
+}
+
+// fakeProgram may end a connection after each answer, as earlier signer programs did, and counts connections.
+type fakeProgram struct {
+	keys    map[string]crypto.Signer
+	spoil   *bool
+	oneShot bool
+	opened  atomic.Int64
+}
+
+func (f *fakeProgram) serve(t testing.TB, socket string) (stop func()) {
 	t.Helper()
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	running.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			var req signerRequest
-			var a signerAnswer
-			if readFrame(conn, &req) == nil {
-				key := keys[req.Key]
-				switch {
-				case req.Key == "busy":
-					a.Error = signerBusy
-				case key == nil:
-					a.Error = signerUnknownKey
-				case req.Op == "key":
-					a.Public, _ = x509.MarshalPKIXPublicKey(key.Public())
-				case req.Padding == "pss":
-					a.Signature, _ = key.Sign(rand.Reader, req.Digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
-				default:
-					a.Signature, _ = key.Sign(rand.Reader, req.Digest, crypto.SHA256)
+			f.opened.Add(1)
+			mu.Lock()
+			open = append(open, conn)
+			mu.Unlock()
+			running.Go(func() {
+				defer conn.Close()
+				for {
+					var req signerRequest
+					if readFrame(conn, &req) != nil || writeFrame(conn, f.answer(req)) != nil || f.oneShot {
+						return
+					}
 				}
-				if *spoil && a.Signature != nil {
-					a.Signature[len(a.Signature)-1] ^= 1
-				}
-				_ = writeFrame(conn, a)
-			}
-			conn.Close()
+			})
 		}
-	}()
-	return func() { l.Close(); <-done }
+	})
+	return func() {
+		l.Close()
+		mu.Lock()
+		for _, c := range open {
+			c.Close()
+		}
+		mu.Unlock()
+		running.Wait()
+	}
+}
+
+func (f *fakeProgram) answer(req signerRequest) (a signerAnswer) {
+	key := f.keys[req.Key]
+	switch {
+	case req.Key == "busy":
+		a.Error = signerBusy
+	case req.Op == "make" && !strings.HasPrefix(req.Key, "truc-"):
+		a.Error = signerRefused
+	case key == nil:
+		a.Error = signerUnknownKey
+	case req.Op == "key", req.Op == "make":
+		a.Public, _ = x509.MarshalPKIXPublicKey(key.Public())
+	case req.Padding == "pss":
+		a.Signature, _ = key.Sign(rand.Reader, req.Digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+	case req.Hash == "":
+		a.Signature, _ = key.Sign(rand.Reader, req.Digest, crypto.Hash(0))
+	default:
+		a.Signature, _ = key.Sign(rand.Reader, req.Digest, crypto.SHA256)
+	}
+	if f.spoil != nil && *f.spoil && a.Signature != nil {
+		a.Signature[len(a.Signature)-1] ^= 1
+	}
+	return a
 }
 
 func TestRemoteSigner(t *testing.T) {
