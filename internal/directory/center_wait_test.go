@@ -231,11 +231,8 @@ func TestPlacesToWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := testCenter(t, func() time.Time { return time.Now().UTC() })
 		n := joinNode(t, c, c, "node1")
-		hash, poll, err := n.f.question()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, strange, _ := (&Follower{opt: FollowerOptions{NodeID: n.id, Signing: testKey(t, pki.Ed25519), Now: c.Now}}).question()
+		hash, poll := n.f.question(t.Context())
+		_, strange := (&Follower{opt: FollowerOptions{NodeID: n.id, Signing: testKey(t, pki.Ed25519), Now: c.Now}}).question(t.Context())
 		for name, poll := range map[string]string{"nobody": "", "another key": strange, "damaged": poll + "x", "nonsense": ";;;"} {
 			if _, _, waited, err := c.Await(t.Context(), hash, poll, LongestWait); waited || err != nil {
 				t.Errorf("%s: held %v, %v", name, waited, err)

@@ -256,10 +256,7 @@ func (f *Follower) RefreshSoon(ctx context.Context) error {
 
 func (f *Follower) refresh(ctx context.Context) (err error) {
 	defer func() { f.note(err) }()
-	hash, poll, err := f.question()
-	if err != nil {
-		return err
-	}
+	hash, poll := f.question(ctx)
 	env, cur, err := f.opt.Center.Document(ctx, hash, poll)
 	if err != nil {
 		return err
@@ -274,16 +271,19 @@ func (f *Follower) note(err error) {
 }
 
 // question is what a pull says: the hash of the copy, and the node's sign of life.
-func (f *Follower) question() (hash, poll string, err error) {
+func (f *Follower) question(ctx context.Context) (hash, poll string) {
 	f.mu.RLock()
 	if f.raw != nil {
 		hash = Hash(f.raw)
 	}
 	f.mu.RUnlock()
 	if signing := f.signing(); f.opt.NodeID != "" && signing != nil {
-		poll, err = NewPoll(f.opt.NodeID, signing, f.opt.Now())
+		var err error
+		if poll, err = NewPoll(f.opt.NodeID, signing, f.opt.Now()); err != nil { // a key in a device may be away: the node goes on reading
+			f.opt.Log.DebugContext(ctx, "no sign of life without the signing key", slog.String("error", err.Error()))
+		}
 	}
-	return hash, poll, err
+	return hash, poll
 }
 
 // settle takes the answer to a question about the copy with this hash. While the question was held the copy may have

@@ -119,10 +119,7 @@ func (r *running) soon(d time.Duration) time.Duration {
 // asked at the interval.
 func (r *running) await(ctx context.Context, wait time.Duration) (pause time.Duration, err error) {
 	f := r.f
-	hash, poll, err := f.question()
-	if err != nil {
-		return 0, err
-	}
+	hash, poll := f.question(ctx)
 	asked := f.opt.Now()
 	env, cur, waited, err := f.opt.Center.(Awaiter).Await(ctx, hash, poll, wait)
 	if err != nil {

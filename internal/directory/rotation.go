@@ -221,6 +221,9 @@ type KeyStatus struct {
 	TLS     string `json:"tls"`
 	Signing string `json:"signing"`
 	Alg     string `json:"alg"`
+	// TLSLabel and SigningLabel name the keys in their device; empty for keys in files.
+	TLSLabel     string `json:"tls_label,omitempty"`
+	SigningLabel string `json:"signing_label,omitempty"`
 	// NextSigning and NextTLS are zero unless a change is under way; then they say when the new key takes over.
 	NextSigning time.Time `json:"next_signing"`
 	NextTLS     time.Time `json:"next_tls"`

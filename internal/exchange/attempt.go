@@ -63,7 +63,7 @@ func (x *exchangeState) attempt(ctx context.Context, req *WireRequest, peer Peer
 	x.lap(phaseEdge)
 	sig, err := sigMessage{req: req, header: req.Header}.sign(req.Body, s.signer.Load(), shares, s.now())
 	if err != nil {
-		return nil, x.fault(atConsumer, "cannot_sign", err)
+		return nil, x.cannotSign(atConsumer, err)
 	}
 	x.reqSig = ":" + sig.text + ":"
 	x.lap(phaseSign)

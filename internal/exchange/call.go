@@ -223,6 +223,10 @@ func (x *exchangeState) answer(ctx context.Context, req *WireRequest, resp *Wire
 	sig, err := sigMessage{req: req, resp: resp, header: resp.Header, reqSig: x.reqSig}.verify(resp.Body, func(id string) (crypto.PublicKey, error) {
 		return s.keyOf(id, x.peer.ServerID)
 	}, &s.roots, s.now())
+	if f := unableToSign(resp, x.peer.ServerID); err != nil && f != nil {
+		x.logFailure(ctx, f)
+		return nil, f
+	}
 	if err != nil {
 		f := x.fault(atConsumer, signatureCode(err), err, "peer", x.peer.Member)
 		if off, ok := errors.AsType[*clockError](err); ok { // the channel has shown who the peer is

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"truc/internal/errs"
 )
 
 // Lights of a [Finding].
@@ -15,7 +17,7 @@ const (
 
 // Finding is one thing that was looked at: how it is, in words, and what to do.
 type Finding struct {
-	// Name is what was looked at: directory, certificate, signing_key, log, log_space, time_stamps, witnesses, database,
+	// Name is what was looked at: directory, certificate, channel_key, signing_key, log, log_space, time_stamps, witnesses, database,
 	// queue, clock, circuits, descriptors or backup.
 	Name  string
 	Light string
@@ -103,7 +105,11 @@ func (s *Service) checkSigning() Finding {
 		return f
 	}
 	sg := s.signer.Load()
-	if _, err := sg.value("self test of the signing key", false); err != nil {
+	if _, err := sg.value("self test of the signing key", false); errs.KindOf(err) == errs.Unavailable {
+		f = bad("exchange.diag.key_away")
+		f.Todo = "exchange.diag.key_away_todo"
+		return f
+	} else if err != nil {
 		return bad("exchange.diag.key_unusable")
 	}
 	if _, err := s.keyOf(sg.keyID, s.opt.ServerID); err != nil {

@@ -71,6 +71,9 @@ func (x *exchangeState) receive(ctx context.Context, req *WireRequest) (*WireRes
 	if f := x.room(); f != nil { // before the request id is taken, so that it may be repeated
 		return nil, f
 	}
+	if f := x.canSign(); f != nil {
+		return nil, f
+	}
 	switch s.replay.add(x.msg.RequestID, takenUntil(sig.created), s.now()) {
 	case replayNew:
 	case replaySeen:
@@ -319,7 +322,7 @@ func (x *exchangeState) signAnswer(req *WireRequest, resp *WireResponse) (signed
 	}
 	sig, err := sigMessage{req: req, resp: resp, header: resp.Header, reqSig: x.reqSig}.sign(resp.Body, s.signer.Load(), x.shared, s.now())
 	if err != nil {
-		return signed{}, x.fault(atProvider, "cannot_sign", err)
+		return signed{}, x.cannotSign(atProvider, err)
 	}
 	return sig, nil
 }
