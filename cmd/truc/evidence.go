@@ -191,11 +191,11 @@ func openExchangeLog(data string) (*translog.Log, error) {
 		if _, err := os.Stat(filepath.Join(data, "keys", "exchange-log.key")); err != nil { //nolint:gosec // the folder is the operator's
 			return nil, err
 		}
-		key, err := pki.LoadOrCreateKey(filepath.Join(data, "keys", "exchange-log.key"), pki.Ed25519)
+		key, err := pki.PublicKeyOf(filepath.Join(data, "keys", "exchange-log.key")) // sealed or not
 		if err != nil {
 			return nil, err
 		}
-		pub, ok := key.Public().(ed25519.PublicKey)
+		pub, ok := key.(ed25519.PublicKey)
 		if !ok {
 			return nil, errors.New("the key of the log is not an Ed25519 key")
 		}

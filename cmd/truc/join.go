@@ -57,6 +57,7 @@ func (p speaker) fault(err error) error {
 type joinFlags struct {
 	center, token, tokenFile, config, dataDir, webListen, webURL, linkListen, linkURL string
 	wait                                                                              time.Duration
+	passphraseStdin                                                                   bool
 }
 
 func joinCommand(ctx context.Context, s streams, args []string) error {
@@ -73,6 +74,7 @@ func joinCommand(ctx context.Context, s streams, args []string) error {
 	fs.StringVar(&f.linkListen, "link-listen", "127.0.0.1:7101", "host:port for other nodes, when the file is written")
 	fs.StringVar(&f.linkURL, "link-url", "", "address at which other nodes reach this one; default https:// and -link-listen")
 	fs.DurationVar(&f.wait, "wait", 0, "how long to wait for the center and its operator; 0 waits until interrupted")
+	fs.BoolVar(&f.passphraseStdin, "passphrase-stdin", false, "read the passphrase that seals the node's keys from the standard input")
 	if err := fs.Parse(args); err != nil {
 		return errUsageOr(err)
 	}
@@ -99,6 +101,9 @@ func (p speaker) join(ctx context.Context, f joinFlags) error {
 	}
 	cfg, written, err := joinConfig(f, token)
 	if err != nil {
+		return err
+	}
+	if err := openingKeys(p.streams, cfg, f.passphraseStdin, os.Stdin); err != nil {
 		return err
 	}
 	if f.center != "" {

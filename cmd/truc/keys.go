@@ -17,6 +17,9 @@ const keysUsage = `usage: truc keys COMMAND [-config truc.toml], on the machine 
   status                        show the certificate and the fingerprints of the keys
   rotate [-tls] [-alg p256]     change the signing key, or the channel key, with overlap
   maintenance [NOTICE …]        refuse calls with a notice; without one, end it
+and of one that does not run:
+  seal [-passphrase-stdin]      encrypt its key files with the passphrase that [keys] names, or that is typed in
+  unseal [-passphrase-stdin]    put them back into plain files
 `
 
 // keysCommand rules this machine's own node.
@@ -24,6 +27,9 @@ func keysCommand(ctx context.Context, s streams, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		fmt.Fprint(s.err, keysUsage)
 		return errUsage
+	}
+	if args[0] == "seal" || args[0] == "unseal" {
+		return sealCommand(s, args[0] == "unseal", args[1:]) //nolint:contextcheck // the program that tells a passphrase has its own limit of time
 	}
 	fs := flag.NewFlagSet("keys", flag.ContinueOnError)
 	fs.SetOutput(s.err)
@@ -84,6 +90,12 @@ func (p speaker) keyStatus(st directory.KeyStatus) {
 	}
 	p.say("cmd.join.fingerprint_tls", "fingerprint", st.TLS)
 	p.say("cmd.join.fingerprint_signing", "fingerprint", st.Signing+" ("+st.Alg+")")
+	if st.TLSLabel != "" {
+		p.say("cmd.keys.channel_device", "label", st.TLSLabel)
+	}
+	if st.SigningLabel != "" {
+		p.say("cmd.keys.signing_device", "label", st.SigningLabel)
+	}
 	if !st.NextTLS.IsZero() {
 		p.say("cmd.keys.next_tls", "from", i18n.DateTime(st.NextTLS))
 	}

@@ -20,7 +20,7 @@ func commands() []command {
 		{"join", "-token-file FILE [-center URL] [-data-dir DIR]", "make this machine a node of a network", joinCommand},
 		{"leave", "-reason TEXT|-status|-withdraw", "have a node that runs ask the center to let it go", leaveCommand},
 		{"directory", "members|pending|token|approve|decline|revoke …", "act as the operator of a center that runs", directoryCommand},
-		{"keys", "status|rotate|maintenance", "look after the keys and the state of a node that runs", keysCommand},
+		{"keys", "status|rotate|maintenance|seal|unseal", "look after the keys and the state of a node", keysCommand},
 		{"demo", "[-once] [-dir DIR] [-nodes N] [-db postgres://…]", "run a small country of nodes and say what to try", demoCommand},
 		{"services", "publish FILE|list|set|rights|refresh|disable|delete …", "publish services of own systems at a running node", servicesCommand},
 		{"documents", "list|get ID|status ID|send ID -as ACCOUNT", "work with the official documents of a running node", documentsCommand},

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"strings"
 
@@ -18,11 +19,15 @@ func serve(ctx context.Context, s streams, args []string) error {
 	db := fs.String("db", "", "database address; overrides the file")
 	mods := fs.String("modules", "", "modules to run, separated by commas: "+strings.Join(app.Modules(), ", "))
 	verbose := fs.Bool("v", false, "log what is only for developers")
+	stdin := fs.Bool("passphrase-stdin", false, "read the passphrase that seals the node's keys from the standard input")
 	if err := fs.Parse(args); err != nil {
 		return errUsageOr(err)
 	}
 	cfg, err := app.LoadConfig(*path)
 	if err != nil {
+		return err
+	}
+	if err := openingKeys(s, cfg, *stdin, os.Stdin); err != nil {
 		return err
 	}
 	if v := s.getenv("TRUC_DB"); v != "" {
@@ -43,7 +48,11 @@ func serve(ctx context.Context, s streams, args []string) error {
 	}
 	node, err := app.Start(ctx, app.Options{Config: cfg, Log: newLogger(s.err, level).With(slog.String("member", cfg.Member)), Release: versionText})
 	if err != nil {
-		return err
+		p, perr := newSpeaker(s)
+		if perr != nil {
+			return err
+		}
+		return p.fault(err)
 	}
 	fmt.Fprintf(s.out, "%s: %s\n", cfg.Member, cfg.Web.URL)
 	return node.Run(ctx)

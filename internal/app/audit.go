@@ -36,7 +36,7 @@ func (n *Node) startAudit(ctx context.Context) error {
 
 // openLog opens a transparency log of this node; the key that signs its checkpoints is made at the first start.
 func (n *Node) openLog(name string) (*translog.Log, error) {
-	key, err := pki.LoadOrCreateKey(n.path("keys", name+"-log.key"), pki.Ed25519)
+	key, err := n.keystore.LoadOrCreate(n.path("keys", name+"-log.key"), pki.Ed25519)
 	if err != nil {
 		return nil, err
 	}

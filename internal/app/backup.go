@@ -291,7 +291,7 @@ func (n *Node) fillBackup(ctx context.Context, out io.Writer, scratch string, at
 	if err != nil {
 		return err
 	}
-	signing, err := n.backupSigner()
+	signing, err := n.backupSigner(ctx)
 	if err != nil {
 		return err
 	}

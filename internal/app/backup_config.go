@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"os"
 	"path/filepath"
@@ -26,11 +27,13 @@ func (c *Config) source() ([]byte, error) {
 }
 
 // filesOutside lists the small files that the configuration names outside of the data folder: certificates, secrets,
-// lists. Folders are not among them.
+// lists. Folders are not among them, nor what opens the node's keys: beside them it would protect nothing.
 func (c *Config) filesOutside() []string {
 	var out []string
 	inside := absolute(c.DataDir) + string(filepath.Separator)
-	eachString(reflect.ValueOf(c).Elem(), func(s string) {
+	rest := *c
+	rest.Keys = KeysConfig{}
+	eachString(reflect.ValueOf(&rest).Elem(), func(s string) {
 		if !strings.ContainsRune(s, '/') || strings.Contains(s, "://") || slices.Contains(out, s) || strings.HasPrefix(absolute(s), inside) {
 			return
 		}
@@ -119,11 +122,11 @@ func movedConfig(text []byte, oldDir, newDir, db string, moved map[string]string
 }
 
 // backupSigner is the key that signs backups: the one that signs messages.
-func (n *Node) backupSigner() (crypto.Signer, error) {
+func (n *Node) backupSigner(ctx context.Context) (crypto.Signer, error) {
 	if k := n.currentKeys().Signing; k != nil {
 		return k, nil
 	}
-	k, err := loadKeys(n.cfg)
+	k, err := loadKeys(ctx, n.cfg, n.keystore)
 	return k.Signing, err
 }
 

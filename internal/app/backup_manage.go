@@ -24,7 +24,7 @@ func (n *Node) declareBackups() error {
 	err := manage.Handle(n.manage, manage.Operation{
 		Method: "GET", Path: "/api/exchange/backups", ID: "listBackups", Tag: "backup", Summary: "List the backups of this node",
 		Roles: []manage.Role{manage.System, manage.Security},
-	}, func(context.Context, struct{}) (backupState, error) { return n.backupState() })
+	}, func(ctx context.Context, _ struct{}) (backupState, error) { return n.backupState(ctx) })
 	if err != nil {
 		return err
 	}
@@ -62,11 +62,11 @@ func (n *Node) declareBackups() error {
 		default:
 			return backupState{}, errs.E(errs.Conflict, "exchange.backup.running", nil)
 		}
-		return n.backupState()
+		return n.backupState(ctx)
 	})
 }
 
-func (n *Node) backupState() (backupState, error) {
+func (n *Node) backupState(ctx context.Context) (backupState, error) {
 	list, err := n.listBackups()
 	if err != nil {
 		return backupState{}, err
@@ -75,7 +75,7 @@ func (n *Node) backupState() (backupState, error) {
 	if st.Items == nil {
 		st.Items = []Backup{}
 	}
-	if key, err := n.backupSigner(); err == nil {
+	if key, err := n.backupSigner(ctx); err == nil {
 		st.Signer = keyFingerprint(key.Public())
 	}
 	n.backups.mu.Lock()

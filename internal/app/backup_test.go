@@ -68,7 +68,7 @@ func put(t *testing.T, path string, id *backup.Identity, opt RestoreOptions) (*C
 // signOf returns the fingerprint with which a node signs its backups.
 func signOf(t *testing.T, n *Node) string {
 	t.Helper()
-	key, err := n.backupSigner()
+	key, err := n.backupSigner(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,7 @@ type Config struct {
 	Web       WebConfig                 `toml:"web"`
 	Link      LinkConfig                `toml:"link"`
 	Edge      EdgeConfig                `toml:"edge"`
+	Keys      KeysConfig                `toml:"keys"`
 	Directory DirectoryConfig           `toml:"directory"`
 	Exchange  ExchangeConfig            `toml:"exchange"`
 	Identity  IdentityConfig            `toml:"identity"`
@@ -361,6 +362,7 @@ func (c *Config) Check() []error {
 	faults = append(faults, c.checkEvidence()...)
 	faults = append(faults, c.Backup.check()...)
 	faults = append(faults, c.checkSign()...)
+	faults = append(faults, c.checkKeys()...)
 	faults = append(faults, c.Telemetry.check()...)
 	faults = append(faults, c.checkAgreements()...)
 	faults = append(faults, c.checkDocuments()...)

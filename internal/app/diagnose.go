@@ -22,7 +22,7 @@ import (
 // startDiagnostics makes the checks of the node, its pages and its operations, and /status.
 func (n *Node) startDiagnostics(store *exchangestore.Store) error {
 	n.diagnostics = &exchange.Diagnostics{Now: n.now, Checks: []func(context.Context) []exchange.Finding{
-		n.checkDirectory, n.checkRelease, n.checkCertificate, n.exchange.CheckSelf, n.checkLog, n.space.Check, n.checkConfirmed, n.checkDatabase, n.checkDescriptors, n.checkBackups,
+		n.checkDirectory, n.checkRelease, n.checkCertificate, n.checkChannelKey, n.exchange.CheckSelf, n.checkLog, n.space.Check, n.checkConfirmed, n.checkDatabase, n.checkDescriptors, n.checkBackups,
 	}}
 	operations := &exchangeapi.ManageDiagnostics{
 		Service: n.exchange, Store: store, Diagnostics: n.diagnostics, Tests: n.tests(), Node: n.cfg.ServerID(), Text: n.messages.T, Now: n.now,

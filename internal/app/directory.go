@@ -66,7 +66,7 @@ func (c *Config) subsystems() []string {
 }
 
 func (n *Node) startDirectory(ctx context.Context) error {
-	keys, err := loadKeys(n.cfg)
+	keys, err := loadKeys(ctx, n.cfg, n.keystore)
 	if err != nil {
 		return err
 	}
@@ -126,11 +126,11 @@ func (n *Node) startCenter(ctx context.Context) error {
 	if err := n.migrate(ctx, "directory", directorystore.Migrations, "migrations"); err != nil {
 		return err
 	}
-	key, err := pki.LoadOrCreateKey(n.path("keys", "directory.key"), pki.Ed25519)
+	key, err := n.keystore.LoadOrCreate(n.path("keys", "directory.key"), pki.Ed25519)
 	if err != nil {
 		return err
 	}
-	ca, err := pki.LoadOrCreateCA(n.path("ca"), "Truc "+n.cfg.Instance, n.now())
+	ca, err := n.keystore.LoadOrCreateCA(n.path("ca"), "Truc "+n.cfg.Instance, n.now())
 	if err != nil {
 		return err
 	}

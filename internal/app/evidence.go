@@ -33,7 +33,7 @@ import (
 // startEvidence has the node's logs confirmed by witnesses and time-stamp authorities, makes the node a witness of
 // others, and keeps the logs in order. It returns what the link shows to other nodes.
 func (n *Node) startEvidence(ctx context.Context, carrier *exchangeapi.Carrier) (http.Handler, error) {
-	key, err := pki.LoadOrCreateKey(n.path("keys", "witness.key"), pki.Ed25519)
+	key, err := n.keystore.LoadOrCreate(n.path("keys", "witness.key"), pki.Ed25519)
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"truc/internal/directory/directorypage"
@@ -165,22 +162,10 @@ func (n *Node) startIDP() error {
 
 // secretKey reads 32 secret bytes of this node, or makes them.
 func (n *Node) secretKey(name string) ([]byte, error) {
-	path := n.path("keys", name)
-	err := writeOnce(path, func() (string, error) {
-		b := make([]byte, 32)
-		_, _ = rand.Read(b) // never fails (crypto/rand)
-		return hex.EncodeToString(b), nil
-	})
+	s, err := n.keystore.LoadOrCreateSecret(n.path("keys", name))
 	if err != nil {
 		return nil, err
 	}
-	s, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if len(s) < 64 {
-		return nil, fmt.Errorf("%s is damaged: put it back from the backup", path)
-	}
-	sum := sha256.Sum256(s[:64])
+	sum := sha256.Sum256(s)
 	return sum[:], nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"truc/internal/directory"
@@ -52,7 +53,16 @@ func Join(ctx context.Context, cfg *Config, opt JoinOptions) (_ *directory.Docum
 	if opt.Sleep == nil {
 		opt.Sleep = pause
 	}
-	keys, err := loadKeys(cfg)
+	release, err := lockKeys(cfg, syscall.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	store := cfg.keyStore() //nolint:contextcheck // the program that tells a passphrase has its own limit of time
+	if store.Device != nil {
+		defer store.Device.Close()
+	}
+	keys, err := loadKeys(ctx, cfg, store)
 	if err != nil {
 		return nil, err
 	}

@@ -30,34 +30,62 @@ const (
 	nextTLSAtFile   = "tls-next.at"
 )
 
-// loadKeys reads the node's two keys, or makes them. An interrupted change of the channel key is finished first.
-func loadKeys(c *Config) (k directory.Keys, err error) {
+// loadKeys reads the node's two keys, or makes them where the configuration says. An interrupted change of the channel key
+// is finished first.
+func loadKeys(ctx context.Context, c *Config, store *pki.KeyStore) (k directory.Keys, err error) {
 	dir := filepath.Join(c.DataDir, "keys")
-	if err := finishTLS(dir); err != nil {
+	if err := finishTLS(dir, store); err != nil {
 		return k, err
 	}
-	if k.TLS, err = pki.LoadOrCreateKey(filepath.Join(dir, tlsKeyFile), pki.P256); err != nil {
+	if k.TLS, err = c.channelKey(ctx, store, filepath.Join(dir, tlsKeyFile), nil); err != nil {
 		return k, err
 	}
-	k.Signing, err = loadOrCreateSigning(filepath.Join(dir, signingKeyFile), pki.Ed25519)
+	k.Signing, err = c.signingKey(ctx, store, filepath.Join(dir, signingKeyFile), c.Keys.kind(), nil)
 	return k, err
 }
 
-// loadOrCreateSigning reads a signing key of either kind, or makes one of kind alg.
-func loadOrCreateSigning(path string, alg pki.Alg) (crypto.Signer, error) {
-	k, err := pki.LoadOrCreateKey(path, alg)
-	if key, _ := errs.KeyOf(err); key == "pki.key_alg_other" {
-		other := pki.P256
-		if alg == pki.P256 {
-			other = pki.Ed25519
-		}
-		return pki.LoadOrCreateKey(path, other)
+// signingKey reads a signing key of either kind, or makes one of kind alg, other than the one in force.
+func (c *Config) signingKey(ctx context.Context, store *pki.KeyStore, path string, alg pki.Alg, current crypto.Signer) (crypto.Signer, error) {
+	k, err := store.Load(path)
+	switch {
+	case err == nil && pki.AlgOf(k.Public()) != pki.Ed25519 && pki.AlgOf(k.Public()) != pki.P256:
+		return nil, errs.E(errs.Conflict, "pki.key_alg_other", nil, "want", string(alg), "got", string(pki.AlgOf(k.Public())))
+	case err == nil || !errors.Is(err, os.ErrNotExist):
+		return k, err
+	case c.Keys.Signing == inDevice:
+		label, create := c.Keys.labelFor("signing", c.Keys.SigningLabel, current)
+		return store.LoadOrUse(ctx, path, label, alg, create)
 	}
-	return k, err
+	return store.LoadOrCreate(path, alg)
+}
+
+// channelKey reads a channel key, or makes one other than the one in force.
+func (c *Config) channelKey(ctx context.Context, store *pki.KeyStore, path string, current crypto.Signer) (crypto.Signer, error) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && c.Keys.Channel == inDevice {
+		label, create := c.Keys.labelFor("channel", c.Keys.ChannelLabel, current)
+		return store.LoadOrUse(ctx, path, label, pki.P256, create)
+	}
+	return store.LoadOrCreate(path, pki.P256)
+}
+
+// labelFor names the key in the device that comes next: the configured one, unless that is in force already, else a new one.
+func (k *KeysConfig) labelFor(use, configured string, current crypto.Signer) (label string, create bool) {
+	if configured != "" && configured != deviceLabel(current) {
+		return configured, false
+	}
+	return k.newLabel(use), true
+}
+
+// deviceLabel is the name of a key at the device, empty for one in a file.
+func deviceLabel(k crypto.Signer) string {
+	if r, ok := k.(*pki.RemoteSigner); ok {
+		return r.Label()
+	}
+	return ""
 }
 
 // finishTLS puts the new certificate in its place when the process ended between the two renames of a change.
-func finishTLS(dir string) error {
+func finishTLS(dir string, store *pki.KeyStore) error {
 	next, err := os.ReadFile(filepath.Join(dir, nextCertFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -68,7 +96,7 @@ func finishTLS(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, nextTLSKeyFile)); err == nil {
 		return nil // the key has not moved yet
 	}
-	key, err := pki.LoadOrCreateKey(filepath.Join(dir, tlsKeyFile), pki.P256)
+	key, err := store.Load(filepath.Join(dir, tlsKeyFile))
 	if err != nil {
 		return err
 	}
@@ -90,6 +118,7 @@ func (n *Node) currentKeys() directory.Keys {
 func (n *Node) KeyStatus() (directory.KeyStatus, error) {
 	k := n.currentKeys()
 	st := directory.KeyStatus{Maintenance: n.maintenance(), TLS: directory.FingerprintText(pki.KeyID(k.TLS.Public())), Signing: directory.FingerprintText(pki.KeyID(k.Signing.Public())), Alg: string(pki.AlgOf(k.Signing.Public()))}
+	st.TLSLabel, st.SigningLabel = deviceLabel(k.TLS), deviceLabel(k.Signing)
 	if doc := n.follower.Document(); doc != nil {
 		own, _ := doc.Node(n.cfg.ServerID())
 		st.State, st.Leaving = doc.StandingOf(n.cfg.ServerID()), own.Leaving
@@ -130,7 +159,7 @@ func (n *Node) RotateSigning(ctx context.Context, actor, alg string) (from time.
 	if err := n.act(ctx, actor, "directory.key.rotate_signing", n.cfg.ServerID()); err != nil {
 		return from, err
 	}
-	next, err := loadOrCreateSigning(n.path("keys", nextSigningFile), kind)
+	next, err := n.cfg.signingKey(ctx, n.keystore, n.path("keys", nextSigningFile), kind, k.Signing)
 	if err != nil {
 		return from, err
 	}
@@ -146,7 +175,7 @@ func (n *Node) RotateTLS(ctx context.Context, actor string) (from time.Time, err
 	if err := n.act(ctx, actor, "directory.key.rotate_tls", n.cfg.ServerID()); err != nil {
 		return from, err
 	}
-	next, err := pki.LoadOrCreateKey(n.path("keys", nextTLSKeyFile), pki.P256)
+	next, err := n.cfg.channelKey(ctx, n.keystore, n.path("keys", nextTLSKeyFile), n.currentKeys().TLS)
 	if err != nil {
 		return from, err
 	}
@@ -175,11 +204,7 @@ func (n *Node) nextTLSAt() time.Time {
 }
 
 func (n *Node) nextSigningID() string {
-	path := n.path("keys", nextSigningFile)
-	if _, err := os.Stat(path); err != nil {
-		return ""
-	}
-	k, err := loadOrCreateSigning(path, pki.Ed25519)
+	k, err := n.keystore.Load(n.path("keys", nextSigningFile))
 	if err != nil {
 		return ""
 	}
@@ -196,11 +221,13 @@ func (n *Node) activateSigning(ctx context.Context) error {
 	if id == "" || !n.follower.TakesOver(n.cfg.ServerID(), id) {
 		return nil
 	}
-	next, err := loadOrCreateSigning(n.path("keys", nextSigningFile), pki.Ed25519)
+	next, err := n.keystore.Load(n.path("keys", nextSigningFile))
 	if err != nil {
 		return err
 	}
-	// The rename destroys the old private key; its public half stays in the directory.
+	// The rename destroys an old private key in a file; its public half stays in the directory. One in a device stays there
+	// until its operator removes it, since nothing is destroyed over the signer's socket.
+	old := n.currentKeys().Signing
 	if err := os.Rename(n.path("keys", nextSigningFile), n.path("keys", signingKeyFile)); err != nil {
 		return err
 	}
@@ -213,7 +240,7 @@ func (n *Node) activateSigning(ctx context.Context) error {
 			return err
 		}
 	}
-	n.log.InfoContext(ctx, "a new signing key took over", slog.String("key_id", id))
+	n.log.InfoContext(ctx, "a new signing key took over", slog.String("key_id", id), slog.String("unused_in_device", deviceLabel(old)))
 	return nil
 }
 
@@ -222,7 +249,7 @@ func (n *Node) activateTLS(ctx context.Context) error {
 	if at.IsZero() || n.now().Before(at) {
 		return nil
 	}
-	next, err := pki.LoadOrCreateKey(n.path("keys", nextTLSKeyFile), pki.P256)
+	next, err := n.keystore.Load(n.path("keys", nextTLSKeyFile))
 	if err != nil {
 		return err
 	}
@@ -235,11 +262,12 @@ func (n *Node) activateTLS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	old := n.keys.TLS
 	n.keys.TLS, n.cert = next, nil
 	if n.redial != nil {
 		n.redial() // open connections still show the old key
 	}
-	n.log.InfoContext(ctx, "a new channel key took over", slog.String("key_id", pki.KeyID(next.Public())))
+	n.log.InfoContext(ctx, "a new channel key took over", slog.String("key_id", pki.KeyID(next.Public())), slog.String("unused_in_device", deviceLabel(old)))
 	return os.Remove(n.path("keys", nextTLSAtFile))
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type pair struct {
 	t              *testing.T
 	offset         atomic.Int64
 	center, agency *Node
+	stops          map[*Node]func()
 	// way is what the agency knows as the center's address.
 	way *httptest.Server
 }
@@ -35,13 +37,22 @@ func (p *pair) now() time.Time {
 	return time.Now().UTC().Add(time.Duration(p.offset.Load())).Truncate(time.Microsecond)
 }
 
-func newPair(t *testing.T) *pair {
+// newPair starts both; tune may change their configurations first.
+func newPair(t *testing.T, tune ...func(center, agency *Config)) *pair {
 	t.Helper()
 	p := &pair{t: t}
 	exchangeOnly := with(modules[slices.IndexFunc(modules, func(m module) bool { return m.name == "exchange" })])
 	cfg := alone(t, exchangeOnly)
 	token := filepath.Join(t.TempDir(), "token")
 	cfg.Directory.Invite = []InviteConfig{{Member: "H36", Name: map[string]string{"vi": "Lâm Đồng"}, TokenFile: token}}
+	agency := &Config{
+		Instance: "VN", Member: "H36", DataDir: t.TempDir(), Modules: exchangeOnly, Web: WebConfig{Listen: freeAddress(t)}, Link: LinkConfig{Listen: freeAddress(t)},
+		Directory: DirectoryConfig{TokenFile: token},
+	}
+	agency.fillDefaults()
+	for _, f := range tune {
+		f(cfg, agency)
+	}
 	p.center = p.start(cfg)
 	to, err := url.Parse(cfg.Web.URL)
 	if err != nil {
@@ -49,11 +60,7 @@ func newPair(t *testing.T) *pair {
 	}
 	p.way = httptest.NewServer(httputil.NewSingleHostReverseProxy(to))
 	t.Cleanup(p.way.Close)
-	agency := &Config{
-		Instance: "VN", Member: "H36", DataDir: t.TempDir(), Modules: exchangeOnly, Web: WebConfig{Listen: freeAddress(t)}, Link: LinkConfig{Listen: freeAddress(t)},
-		Directory: DirectoryConfig{TokenFile: token, URL: p.way.URL},
-	}
-	agency.fillDefaults()
+	agency.Directory.URL = p.way.URL
 	p.agency = p.start(agency)
 	p.refresh()
 	return p
@@ -61,22 +68,50 @@ func newPair(t *testing.T) *pair {
 
 func (p *pair) start(cfg *Config) *Node {
 	p.t.Helper()
+	n, stop, err := p.try(cfg)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(stop)
+	return n
+}
+
+// try starts a node that may not start, and that may be stopped before the test ends.
+func (p *pair) try(cfg *Config) (_ *Node, stop func(), err error) {
+	p.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(p.t.Context()))
 	n, err := Start(ctx, Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: p.now})
 	if err != nil {
 		cancel()
-		p.t.Fatal(err)
+		return nil, nil, err
 	}
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
-	p.t.Cleanup(func() {
+	<-n.Ready()
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			p.t.Errorf("the node ended with %v", err)
 		}
 	})
-	<-n.Ready()
-	return n
+	if p.stops == nil {
+		p.stops = map[*Node]func(){}
+	}
+	p.stops[n] = stop
+	return n, stop, nil
+}
+
+// restart puts another configuration in the place of the agency's node, which was stopped.
+func (p *pair) restart(cfg *Config) (stop func()) {
+	p.t.Helper()
+	n, stop, err := p.try(cfg)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.agency = n
+	p.t.Cleanup(stop)
+	p.refresh()
+	return stop
 }
 
 // refresh lets the center sign what is due and both nodes pull.
@@ -158,7 +193,7 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 		t.Error("the announced key still lies beside the key in force")
 	}
 	// After a restart the keys on disk are those in force.
-	if k, err := loadKeys(p.agency.cfg); err != nil || pki.KeyID(k.TLS.Public()) != pki.KeyID(after.TLS.Public()) || pki.KeyID(k.Signing.Public()) != pki.KeyID(after.Signing.Public()) {
+	if k, err := loadKeys(t.Context(), p.agency.cfg, p.agency.keystore); err != nil || pki.KeyID(k.TLS.Public()) != pki.KeyID(after.TLS.Public()) || pki.KeyID(k.Signing.Public()) != pki.KeyID(after.Signing.Public()) {
 		t.Errorf("the disk holds other keys (%v)", err)
 	}
 	p.offset.Add(int64(25 * time.Hour))
@@ -176,7 +211,7 @@ func TestInterruptedChangeOfChannelKey(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, nextTLSKeyFile), filepath.Join(dir, tlsKeyFile)); err != nil {
 		t.Fatal(err)
 	}
-	k, err := loadKeys(p.agency.cfg)
+	k, err := loadKeys(t.Context(), p.agency.cfg, p.agency.keystore)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ import (
 	"truc/internal/identity"
 	"truc/internal/identity/identitypage"
 	"truc/internal/outbox"
+	"truc/internal/pki"
 	"truc/internal/services"
 	"truc/internal/storage"
 	"truc/internal/telemetry"
@@ -70,6 +71,7 @@ type Node struct {
 	center   *directory.Center
 	follower *directory.Follower
 	keys     directory.Keys
+	keystore *pki.KeyStore
 	redial   func() // opens new connections to peers; nil without the exchange
 	exchange *exchange.Service
 	// publications are services of the agency's own systems.
@@ -199,6 +201,9 @@ func (n *Node) startPlatform(ctx context.Context, _ Options) (err error) {
 		return err
 	}
 	n.calendar = calendar.Vietnam()
+	if err := n.openKeys(ctx); err != nil {
+		return err
+	}
 	if n.db, err = storage.Open(ctx, n.cfg.DB, storage.Options{}); err != nil {
 		return err
 	}

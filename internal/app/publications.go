@@ -16,7 +16,6 @@ import (
 	"truc/internal/exchange/exchangestore"
 	"truc/internal/exchange/publication"
 	"truc/internal/i18n"
-	"truc/internal/pki"
 )
 
 // startPublications offers the services of the agency's own systems: those of the configuration and those that operators
@@ -76,7 +75,7 @@ func (n *Node) backendIdentity() func() (*tls.Certificate, error) {
 		if cert != nil && n.now().Before(cert.Leaf.NotAfter) {
 			return cert, nil
 		}
-		c, err := pki.LoadOrCreateClient(n.cfg.DataDir, "backend", n.cfg.ServerID(), n.now())
+		c, err := n.keystore.LoadOrCreateClient(n.cfg.DataDir, "backend", n.cfg.ServerID(), n.now())
 		if err == nil {
 			cert = c
 		}

@@ -52,7 +52,7 @@ func TestSlowKeySharesItsSignatures(t *testing.T) {
 			base := fmt.Sprintf("message %d", i)
 			waiting.Add(1)
 			value, err := s.value(base, true)
-			if err != nil || !verifyValue(k.Public(), s.keyID, s.algorithm(true), base, value, new(rootMemory)) {
+			if err != nil || !verifyValue(k.Public(), s.keyID, s.algorithm(true), base, value, nil) {
 				t.Errorf("%s: %v", base, err)
 			}
 		})

@@ -84,12 +84,16 @@ func openKey(path string, sealed, passphrase []byte) (crypto.Signer, error) {
 
 // SealKey encrypts a private key with a passphrase: PBKDF2 with HMAC-SHA-256 and AES-256-CBC (RFC 8018), in PEM.
 func SealKey(key crypto.Signer, passphrase []byte) ([]byte, error) {
+	return sealKey(key, passphrase, kdfRounds)
+}
+
+func sealKey(key crypto.Signer, passphrase []byte, rounds int) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(der)
-	out, err := sealPBES2(der, passphrase)
+	out, err := sealPBES2(der, passphrase, rounds)
 	if err != nil {
 		return nil, err
 	}
@@ -97,14 +101,14 @@ func SealKey(key crypto.Signer, passphrase []byte) ([]byte, error) {
 }
 
 // sealPBES2 makes an EncryptedPrivateKeyInfo (RFC 5958 §3) of any content.
-func sealPBES2(content, passphrase []byte) ([]byte, error) {
+func sealPBES2(content, passphrase []byte, rounds int) ([]byte, error) {
 	salt, iv := make([]byte, 16), make([]byte, aes.BlockSize)
 	for _, b := range [][]byte{salt, iv} {
 		if _, err := rand.Read(b); err != nil {
 			return nil, err
 		}
 	}
-	dk, err := pbkdf2.Key(sha256.New, string(passphrase), salt, kdfRounds, 32)
+	dk, err := pbkdf2.Key(sha256.New, string(passphrase), salt, rounds, 32)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func sealPBES2(content, passphrase []byte) ([]byte, error) {
 					b.AddASN1ObjectIdentifier(oidPBKDF2)
 					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 						b.AddASN1OctetString(salt)
-						b.AddASN1Int64(kdfRounds)
+						b.AddASN1Int64(int64(rounds))
 						b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 							b.AddASN1ObjectIdentifier(oidHMACSHA256)
 							b.AddASN1NULL()

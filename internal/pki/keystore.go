@@ -39,6 +39,8 @@ type KeyStore struct {
 	// Passphrase returns what files are sealed with. It is asked once. nil: new files are plain, and sealed ones cannot be
 	// opened.
 	Passphrase func() ([]byte, error)
+	// Rounds of PBKDF2 for files that are sealed from now on; 0 is 600,000. Fewer are for tests.
+	Rounds int
 	// Device holds keys; nil without one.
 	Device *SignerProgram
 
@@ -248,6 +250,13 @@ func (s *KeyStore) sealing() ([]byte, error) {
 	return pass, err
 }
 
+func (s *KeyStore) rounds() int {
+	if s.Rounds == 0 {
+		return kdfRounds
+	}
+	return s.Rounds
+}
+
 // encode is the file of a key: sealed where there is a passphrase.
 func (s *KeyStore) encode(key crypto.Signer) ([]byte, error) {
 	pass, err := s.sealing()
@@ -261,7 +270,7 @@ func (s *KeyStore) encode(key crypto.Signer) ([]byte, error) {
 		}
 		return pem.EncodeToMemory(&pem.Block{Type: plainBlock, Bytes: der}), nil
 	}
-	text, err := SealKey(key, pass)
+	text, err := sealKey(key, pass, s.rounds())
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +307,7 @@ func (s *KeyStore) encodeSecret(digits []byte) ([]byte, error) {
 	if err != nil || pass == nil {
 		return append(digits, '\n'), err
 	}
-	sealed, err := sealPBES2(digits, pass)
+	sealed, err := sealPBES2(digits, pass, s.rounds())
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 func withPassphrase(text string) *KeyStore {
-	return &KeyStore{Passphrase: func() ([]byte, error) { return []byte(text), nil }}
+	return &KeyStore{Passphrase: func() ([]byte, error) { return []byte(text), nil }, Rounds: kdfLeast}
 }
 
 func keyOfError(err error) string {
