@@ -25,7 +25,7 @@ func damaged(err error, seq int64) error {
 
 // row returns a row by its number; ok is false when there is none.
 func (s *Store) row(ctx context.Context, q storage.Reader, seq int64) (m exchange.Message, ok bool, err error) {
-	ms, err := s.rows(ctx, q, nil, `b.seq <= $1 ORDER BY b.seq DESC LIMIT 1`, seq)
+	ms, err := s.rows(ctx, q, nil, holds, seq)
 	if err != nil || len(ms) == 0 || seq-ms[0].Seq >= int64(len(ms)) {
 		return m, false, err
 	}
@@ -41,7 +41,7 @@ func (s *Store) found(ctx context.Context, seqs []int64, limit int, keep func(*e
 		}
 		if len(block) == 0 || seq < block[0].Seq || seq-block[0].Seq >= int64(len(block)) {
 			var err error
-			if block, err = s.rows(ctx, s.DB, block[:0], `b.seq <= $1 ORDER BY b.seq DESC LIMIT 1`, seq); err != nil {
+			if block, err = s.rows(ctx, s.DB, block[:0], holds, seq); err != nil {
 				return nil, err
 			}
 			if len(block) == 0 || seq-block[0].Seq >= int64(len(block)) {
@@ -247,7 +247,7 @@ func (r *recent) block(ctx context.Context, seq int64) error {
 		}
 		r.before = min(r.before, first)
 		return nil
-	}, `b.seq <= $1 ORDER BY b.seq DESC LIMIT 1`, seq)
+	}, holds, seq)
 }
 
 // finder looks for rows of before a restart. As a rule they are among the last, which are therefore read first when there

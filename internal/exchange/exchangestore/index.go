@@ -420,7 +420,7 @@ next:
 
 // replace writes the block of a row anew, and its sums.
 func (w *writer) replace(m exchange.Message) error {
-	rows, err := w.s.rows(w.ctx, w.tx, nil, `b.seq <= $1 ORDER BY b.seq DESC LIMIT 1`, m.Seq)
+	rows, err := w.s.rows(w.ctx, w.tx, nil, holds, m.Seq)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,9 @@ func (s *Store) rows(ctx context.Context, q storage.Reader, ms []exchange.Messag
 	return ms, err
 }
 
+// holds is the condition of the block that holds a row.
+const holds = `b.seq = (SELECT MAX(l.seq) FROM exchange_block l WHERE l.seq <= $1)`
+
 // eachBlock passes on blocks. It is one query, because blocks are put together meanwhile.
 func (s *Store) eachBlock(ctx context.Context, q storage.Reader, f func(d *decoder, seq, n int64, data []byte) error, cond string, args ...any) error {
 	rows, err := q.QueryContext(ctx, `SELECT b.seq, b.messages, d.data FROM exchange_block b JOIN exchange_block_data d ON d.seq = b.seq WHERE `+cond, args...)
@@ -182,8 +185,11 @@ func (s *Store) sums(ctx context.Context, since time.Time) (map[party]*hourSum, 
 	from := storage.Micros(since)
 	full := hourOf(from + hourMicros - 1)
 	out := map[party]*hourSum{}
-	rows, err := s.DB.QueryContext(ctx, `SELECT p.role, p.client, p.service, p.peer, p.outcome, h.n, h.d, h.last FROM (SELECT party, CAST(SUM(messages) AS BIGINT) AS n,
-		CAST(SUM(duration) AS BIGINT) AS d, MAX(last_at) AS last FROM exchange_hour WHERE hour >= $1 GROUP BY party) h JOIN exchange_party p ON p.id = h.party`, full)
+	// The inner query has a limit, or SQLite reads the hours of all time in the order of the parties.
+	rows, err := s.DB.QueryContext(ctx, `SELECT p.role, p.client, p.service, p.peer, p.outcome, h.n, h.d, h.last FROM (
+		SELECT party, CAST(SUM(messages) AS BIGINT) AS n, CAST(SUM(duration) AS BIGINT) AS d, MAX(last_at) AS last FROM (
+			SELECT party, messages, duration, last_at FROM exchange_hour WHERE hour >= $1 ORDER BY hour LIMIT $2) o GROUP BY party) h
+		JOIN exchange_party p ON p.id = h.party`, full, int64(math.MaxInt64))
 	if err != nil {
 		return nil, err
 	}

@@ -342,9 +342,11 @@ const maxFound = 4096
 // meanwhile.
 func lookUp(ctx context.Context, q storage.Reader, id string) ([]int64, error) {
 	h := hashOf(id)
-	rows, err := q.QueryContext(ctx, `SELECT c.data FROM exchange_run r JOIN exchange_chunk c ON c.run = r.id WHERE r.state = $1
-		AND c.hash >= COALESCE((SELECT b.hash FROM exchange_chunk b WHERE b.run = r.id AND b.hash < $2 ORDER BY b.hash DESC LIMIT 1), 0) AND c.hash <= $2
-		ORDER BY r.first_seq, c.hash, c.seq`, int64(runLive), int64(h)) //nolint:gosec // 40 bits
+	// The last chunk that begins below the hash may end with it. CROSS JOIN has SQLite begin with the runs.
+	rows, err := q.QueryContext(ctx, `SELECT r.first_seq, 0, (SELECT c.data FROM exchange_chunk c WHERE c.run = r.id AND c.hash < $2 ORDER BY c.hash DESC, c.seq DESC LIMIT 1)
+			FROM exchange_run r WHERE r.state = $1
+		UNION ALL SELECT r.first_seq, c.seq, c.data FROM exchange_run r CROSS JOIN exchange_chunk c WHERE r.state = $1 AND c.run = r.id AND c.hash = $2
+		ORDER BY 1, 2`, int64(runLive), int64(h)) //nolint:gosec // 40 bits
 	if err != nil {
 		return nil, err
 	}
@@ -352,11 +354,12 @@ func lookUp(ctx context.Context, q storage.Reader, id string) ([]int64, error) {
 	var out []int64
 	var data []byte
 	for len(out) < maxFound && rows.Next() {
-		if err := rows.Scan(&data); err != nil {
+		var first, seq int64
+		if err := rows.Scan(&first, &seq, &data); err != nil {
 			return nil, err
 		}
 		n := len(data) / pairSize
-		if n == 0 || len(data)%pairSize != 0 {
+		if len(data)%pairSize != 0 {
 			return nil, errDamaged
 		}
 		for i := sort.Search(n, func(i int) bool { return pairAt(data[i*pairSize:]).hash >= h }); i < n; i++ {
