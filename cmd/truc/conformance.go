@@ -13,8 +13,11 @@ import (
 )
 
 // conformanceCommand asks an endpoint of the VXP protocol, ours or another's, what clients ask, and says where an answer would
-// mislead them. It leaves nothing behind there.
-func conformanceCommand(_ context.Context, s streams, args []string) error {
+// mislead them. It leaves nothing behind there. With the word exchange it asks an endpoint of X-Road REST instead.
+func conformanceCommand(ctx context.Context, s streams, args []string) error {
+	if len(args) > 0 && args[0] == "exchange" {
+		return conformanceExchange(ctx, s, args[1:])
+	}
 	fs := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	fs.SetOutput(s.err)
 	url := fs.String("url", "", "address of the endpoint, such as https://center.example/vxp")

@@ -32,7 +32,7 @@ func commands() []command {
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
 		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},
 		{"backup", "key|create|list|verify|restore", "back a node up, and put a backup back", backupCommand},
-		{"conformance", "-url URL -system ID -secret-file FILE", "check an endpoint of the VXP protocol, ours or another's", conformanceCommand},
+		{"conformance", "-url URL -system ID -secret-file FILE | exchange -url URL …", "check an endpoint of VXP or of X-Road REST, ours or another's", conformanceCommand},
 		{"evidence", "export ID -o FILE | compare DIR DIR", "fetch the proof of an exchange, or compare two nodes' logs", evidence},
 		{"bench", "dossiers|exchange [-json]", "measure", bench},
 		{"config", "check|print -config FILE", "check or show a configuration", configCommand},

@@ -5,14 +5,11 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,88 +21,31 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"truc/internal/exchange"
+	"truc/internal/exchange/exchangeapi/r1test"
 )
 
-// TestConformance plays the files of testdata/conformance, each a section of the specification, against a consumer's and a
-// provider's node. README.txt there says how they are read. Requests go out as raw text over a connection of their own,
-// because an HTTP client would tidy up the very things that are tested.
+// TestConformance plays the cases of r1test, each file a section of the specification, against a consumer's and a
+// provider's node. Requests go out as raw text over a connection of their own, because an HTTP client would tidy up the very
+// things that are tested.
 func TestConformance(t *testing.T) {
-	files, err := filepath.Glob("testdata/conformance/2.*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("there are no conformance files", err)
+	cases, err := r1test.Cases()
+	if err != nil || len(cases) == 0 {
+		t.Fatal("there are no cases", err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cases, err := parseConformance(string(text))
-			if err != nil {
-				t.Fatal(err)
-			}
+	for len(cases) > 0 {
+		section := cases[0].Section
+		end := slices.IndexFunc(cases, func(c r1test.Case) bool { return c.Section != section })
+		if end < 0 {
+			end = len(cases)
+		}
+		t.Run(section, func(t *testing.T) {
 			n := newConformanceNet(t)
-			for _, c := range cases {
-				t.Run(c.name, func(t *testing.T) { n.play(t, c) })
+			for _, c := range cases[:end] {
+				t.Run(c.Name, func(t *testing.T) { n.play(t, c) })
 			}
 		})
+		cases = cases[end:]
 	}
-}
-
-// conformanceCase is one exchange with its expectations.
-type conformanceCase struct {
-	name       string
-	directives []string
-	request    []string // the head and, after an empty line, the body
-	service    []string // what the service answers; none for "ok"
-	seen       []string // what the service must have seen
-	response   []string
-}
-
-func parseConformance(text string) ([]conformanceCase, error) {
-	var cases []conformanceCase
-	for i, line := range strings.Split(text, "\n") {
-		if name, ok := strings.CutPrefix(line, "== "); ok {
-			cases = append(cases, conformanceCase{name: name})
-			continue
-		}
-		if strings.HasPrefix(line, "#") || len(cases) == 0 && line == "" {
-			continue
-		}
-		if len(cases) == 0 {
-			return nil, fmt.Errorf("line %d stands before the first case", i+1)
-		}
-		c := &cases[len(cases)-1]
-		mark, rest := "", line
-		if len(line) >= 2 && slices.Contains([]string{"->", "<-", "=>", "@ "}, line[:2]) {
-			mark, rest = line[:2], strings.TrimPrefix(line[2:], " ")
-		}
-		switch mark {
-		case "->":
-			c.seen = append(c.seen, rest)
-		case "<-":
-			c.response = append(c.response, rest)
-		case "=>":
-			c.service = append(c.service, rest)
-		case "@ ":
-			c.directives = append(c.directives, rest)
-		default:
-			c.request = append(c.request, rest)
-		}
-	}
-	for i := range cases {
-		c := &cases[i]
-		for len(c.request) > 0 && c.request[0] == "" {
-			c.request = c.request[1:]
-		}
-		for len(c.request) > 0 && c.request[len(c.request)-1] == "" {
-			c.request = c.request[:len(c.request)-1]
-		}
-		if len(c.request) == 0 || len(c.response) == 0 {
-			return nil, fmt.Errorf("case %q has no request or no response", c.name)
-		}
-	}
-	return cases, nil
 }
 
 // conformanceNet is the network of the worked exchange (spec §2.5) with some more services.
@@ -116,8 +56,8 @@ type conformanceNet struct {
 	tokenKey           ed25519.PrivateKey
 	certs              map[string]tls.Certificate
 
-	mu      sync.Mutex // guards answer and seen
-	answer  []string
+	mu      sync.Mutex // guards current and seen
+	current r1test.Case
 	seen    *http.Request
 	body    string
 	proofNo int
@@ -207,32 +147,19 @@ func (n *conformanceNet) serve(w http.ResponseWriter, r *http.Request) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.seen, n.body = r, string(body)
-	if len(n.answer) == 0 {
-		w.Header().Set("Content-Type", "text/plain")
-		_, _ = io.WriteString(w, "ok")
-		return
-	}
-	_, status, _ := strings.Cut(n.answer[0], " ")
-	code, _ := strconv.Atoi(strings.Fields(status)[0])
-	i := 1
-	for ; i < len(n.answer) && n.answer[i] != ""; i++ {
-		name, value, _ := strings.Cut(n.answer[i], ": ")
-		w.Header().Add(name, value)
-	}
-	w.WriteHeader(code)
-	_, _ = io.WriteString(w, strings.Join(n.answer[min(i+1, len(n.answer)):], "\n"))
+	n.current.Answer(w)
 }
 
-func (n *conformanceNet) play(t *testing.T, c conformanceCase) {
+func (n *conformanceNet) play(t *testing.T, c r1test.Case) {
 	n.mu.Lock()
-	n.answer, n.seen, n.body = c.service, nil, ""
+	n.current, n.seen, n.body = c, nil, ""
 	n.mu.Unlock()
 	e := &Edge{
 		Service: n.consumer.Service, Keys: n.consumer.store, Instance: "DEV", Proofs: exchange.NewProofs(time.Now), Now: time.Now,
 		Evidence: testEvidence{n.consumer}, Log: slog.New(slog.NewTextHandler(&n.log, nil)),
 	}
 	var client *tls.Config
-	for _, d := range c.directives {
+	for _, d := range c.Directives {
 		switch d {
 		case "listener native":
 			e.Native = true
@@ -269,11 +196,11 @@ func (n *conformanceNet) play(t *testing.T, c conformanceCase) {
 			t.Fatalf("directive %q", d)
 		}
 	}
-	resp, body := n.exchange(t, e, client, c.request) //nolint:bodyclose // read and closed there
+	resp, body := n.exchange(t, e, client, c.Request) //nolint:bodyclose // read and closed there
 	n.checkResponse(t, c, resp, body)
-	n.checkSeen(t, c.seen)
+	n.checkSeen(t, c)
 	if typ := resp.Header.Get("X-Road-Error"); typ != "" { // R1-ERR-07
-		if id := regexp.MustCompile(uuidPattern).FindString(body); resp.Request.Method != http.MethodHead && (id == "" || !strings.Contains(n.log.String(), id)) {
+		if id := regexp.MustCompile(r1test.UUID).FindString(body); resp.Request.Method != http.MethodHead && (id == "" || !strings.Contains(n.log.String(), id)) {
 			t.Errorf("the log does not hold the detail of %s", body)
 		}
 	}
@@ -324,52 +251,22 @@ func (n *conformanceNet) exchange(t *testing.T, e *Edge, client *tls.Config, req
 // raw writes a request with its line ends, chunks and placeholders.
 func (n *conformanceNet) raw(t *testing.T, lines []string) string {
 	t.Helper()
-	end := slices.Index(lines, "")
-	body := []string{}
-	if end >= 0 {
-		lines, body = lines[:end], lines[end+1:]
-	}
-	head := strings.Join(lines, "\r\n") + "\r\n"
-	head = regexp.MustCompile(`<x\*(\d+)>`).ReplaceAllStringFunc(head, func(s string) string {
-		k, _ := strconv.Atoi(s[3 : len(s)-1])
-		return strings.Repeat("x", k)
-	})
-	head = strings.NewReplacer("<key>", "secret", "<old key>", "old secret", "<archive key>", "archive secret", "<token>", "token").Replace(head)
-	if strings.Contains(head, "<proof>") {
-		method, rest, _ := strings.Cut(head, " ")
-		path, _, _ := strings.Cut(rest, " ")
-		path, _, _ = strings.Cut(path, "?")
-		n.proofNo++
-		p := signProof(t, n.tokenKey, jose.EdDSA, proofOf(method, "http://edge.example"+path, "token", time.Now(), strconv.Itoa(n.proofNo)))
-		head = strings.ReplaceAll(head, "<proof>", p)
-	}
-	switch {
-	case strings.Contains(strings.ToLower(head), "transfer-encoding: chunked"):
-		text := ""
-		for _, chunk := range body {
-			text += fmt.Sprintf("%x\r\n%s\r\n", len(chunk), chunk)
+	return r1test.Raw(lines, func(head string) string {
+		head = strings.NewReplacer("<key>", "secret", "<old key>", "old secret", "<archive key>", "archive secret", "<token>", "token").Replace(head)
+		if strings.Contains(head, "<proof>") {
+			method, rest, _ := strings.Cut(head, " ")
+			path, _, _ := strings.Cut(rest, " ")
+			path, _, _ = strings.Cut(path, "?")
+			n.proofNo++
+			p := signProof(t, n.tokenKey, jose.EdDSA, proofOf(method, "http://edge.example"+path, "token", time.Now(), strconv.Itoa(n.proofNo)))
+			head = strings.ReplaceAll(head, "<proof>", p)
 		}
-		return head + "\r\n" + text + "0\r\n\r\n"
-	case len(body) > 0:
-		text := strings.Join(body, "\n")
-		return head + "Content-Length: " + strconv.Itoa(len(text)) + "\r\n\r\n" + text
-	}
-	return head + "\r\n"
-}
-
-const uuidPattern = `[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`
-
-// pattern makes a line of expectation a regular expression.
-func linePattern(line string) *regexp.Regexp {
-	p := regexp.QuoteMeta(line)
-	for name, with := range map[string]string{"<uuid>": uuidPattern, "<hash>": `[A-Za-z0-9+/]{86}==`, "<text>": `.+`} {
-		p = strings.ReplaceAll(p, regexp.QuoteMeta(name), with)
-	}
-	return regexp.MustCompile("^" + p + "$")
+		return head
+	})
 }
 
 // checkResponse compares status line, every header and the body. Date and Content-Length come from HTTP itself.
-func (n *conformanceNet) checkResponse(t *testing.T, c conformanceCase, resp *http.Response, body string) {
+func (n *conformanceNet) checkResponse(t *testing.T, c r1test.Case, resp *http.Response, body string) {
 	t.Helper()
 	got := []string{"HTTP/1.1 " + resp.Status}
 	for name, values := range resp.Header {
@@ -380,18 +277,11 @@ func (n *conformanceNet) checkResponse(t *testing.T, c conformanceCase, resp *ht
 		}
 	}
 	slices.Sort(got[1:])
-	want := []string{c.response[0]}
-	i := 1
-	for ; i < len(c.response) && c.response[i] != ""; i++ {
-		name, value, _ := strings.Cut(c.response[i], ": ")
-		want = append(want, strings.ToLower(name)+": "+value)
-	}
-	slices.Sort(want[1:])
-	wantBody := strings.Join(c.response[min(i+1, len(c.response)):], "\n")
-	if len(got) != len(want) || !slices.EqualFunc(got, want, func(g, w string) bool { return linePattern(w).MatchString(g) }) {
+	want, wantBody := c.Expected()
+	if len(got) != len(want) || !slices.EqualFunc(want, got, r1test.Matches) {
 		t.Errorf("the response is\n%s\n\n%s\nwant\n%s", strings.Join(got, "\n"), body, strings.Join(want, "\n"))
 	}
-	if wantBody != "<any body>" && !linePattern(wantBody).MatchString(body) {
+	if wantBody != "<any body>" && !r1test.Matches(wantBody, body) {
 		t.Errorf("the body is\n%s\nwant\n%s", body, wantBody)
 	}
 	n.mu.Lock()
@@ -404,47 +294,24 @@ func (n *conformanceNet) checkResponse(t *testing.T, c conformanceCase, resp *ht
 	}
 }
 
-// checkSeen compares what the service saw: its request line first, then headers that must, or must not, be there.
-func (n *conformanceNet) checkSeen(t *testing.T, want []string) {
+// checkSeen compares what the service saw.
+func (n *conformanceNet) checkSeen(t *testing.T, c r1test.Case) {
 	t.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(want) == 0 {
-		return
-	}
-	if want[0] == "nothing" {
-		if n.seen != nil {
-			t.Errorf("the service saw %s %s; it was not to be asked", n.seen.Method, n.seen.URL)
+	var seen *r1test.Seen
+	if n.seen != nil {
+		target, ok := exchange.TargetOf(n.seen.Context())
+		if !ok {
+			t.Error("the service was not told what was asked")
 		}
-		return
-	}
-	if n.seen == nil {
-		t.Fatal("the service was not asked")
-	}
-	target, ok := exchange.TargetOf(n.seen.Context())
-	line := n.seen.Method + " " + target.Path.String()
-	if target.Query != "" {
-		line += "?" + target.Query
-	}
-	if !ok || strings.TrimSpace(line) != want[0] {
-		t.Errorf("the service saw %q; want %q", line, want[0])
-	}
-	for i, w := range want[1:] {
-		if w == "" {
-			if b := strings.Join(want[i+2:], "\n"); n.body != b {
-				t.Errorf("the service saw the body %q; want %q", n.body, b)
-			}
-			return
+		line := n.seen.Method + " " + target.Path.String()
+		if target.Query != "" {
+			line += "?" + target.Query
 		}
-		if name, ok := strings.CutPrefix(w, "no "); ok {
-			if v := n.seen.Header.Values(name); len(v) > 0 {
-				t.Errorf("the service saw %s: %q", name, v)
-			}
-			continue
-		}
-		name, value, _ := strings.Cut(w, ": ")
-		if got := strings.Join(n.seen.Header.Values(name), " | "); !linePattern(value).MatchString(got) {
-			t.Errorf("the service saw %s: %s; want %s", name, got, value)
-		}
+		seen = &r1test.Seen{Line: strings.TrimSpace(line), Header: n.seen.Header, Body: n.body}
+	}
+	for _, fault := range c.Judge(seen, func(string) bool { return false }) {
+		t.Error(fault)
 	}
 }
