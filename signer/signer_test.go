@@ -44,7 +44,10 @@ func (f fake) make(label, _ string) ([]byte, error) {
 	return nil, errDevice
 }
 
-func (f fake) sign(label, _, _ string, digest []byte) ([]byte, error) {
+func (f fake) sign(_, hash, _ string, digest []byte) ([]byte, error) {
+	if hash == "" {
+		return nil, errRefused // it is no Ed25519 key
+	}
 	return f.key.Sign(rand.Reader, digest, crypto.SHA256)
 }
 
