@@ -255,6 +255,7 @@ func (r *recent) block(ctx context.Context, seq int64) error {
 type finder struct {
 	w    *writer
 	last map[entry]place
+	top  int64 // the highest log index of any row
 }
 
 // entry names an exchange by its first entry in the log.
@@ -273,7 +274,11 @@ const fewRows, lastBlocks = 32, 32
 const findColumns = 1<<colRole | 1<<colRequestID | 1<<colRequestIndex | 1<<colResponseIndex | 1<<colResponseBodyIndex
 
 func (w *writer) newFinder(n int) (*finder, error) {
-	f := &finder{w: w, last: map[entry]place{}}
+	top, err := storage.All(w.ctx, w.tx, scanInt, topQuery)
+	if err != nil {
+		return nil, err
+	}
+	f := &finder{w: w, last: map[entry]place{}, top: top[0]}
 	if n <= fewRows {
 		return f, nil
 	}
@@ -296,6 +301,9 @@ func (f *finder) find(m *exchange.Message) (old exchange.Message, ok bool, err e
 	if p, ok := f.last[entry{m.Role, m.RequestID, m.RequestIndex}]; ok && m.RequestIndex >= 0 {
 		old = exchange.Message{Seq: p.seq, Role: m.Role, RequestID: m.RequestID, RequestIndex: m.RequestIndex, ResponseIndex: p.response, ResponseBodyIndex: p.responseBody}
 		return old, true, nil
+	}
+	if m.RequestIndex > f.top { // as when the index is made anew: no row knows any of its entries
+		return old, false, nil
 	}
 	seqs, err := lookUp(f.w.ctx, f.w.tx, m.RequestID)
 	if err != nil {

@@ -343,9 +343,11 @@ func (s *Store) Hourly(ctx context.Context, since time.Time) ([]exchange.HourCou
 	return out, err
 }
 
+const topQuery = `SELECT COALESCE(MAX(log_max), -1) FROM exchange_block`
+
 // Indexed implements [exchange.Store].
 func (s *Store) Indexed(ctx context.Context) (int64, error) {
-	top, err := storage.All(ctx, s.DB, scanInt, `SELECT COALESCE(MAX(log_max), -1) FROM exchange_block`)
+	top, err := storage.All(ctx, s.DB, scanInt, topQuery)
 	if err != nil {
 		return 0, err
 	}
