@@ -18,6 +18,23 @@ CREATE OR REPLACE FUNCTION services_append_only()
 	END
 	$function$;
 
+CREATE TABLE alarm_condition (
+	owner text NOT NULL,
+	name text NOT NULL,
+	finding text NOT NULL,
+	since bigint NOT NULL,
+	gone bigint NOT NULL,
+	told_at bigint NOT NULL,
+	told_bad boolean NOT NULL,
+	CONSTRAINT alarm_condition_pkey PRIMARY KEY (owner, name)
+);
+
+CREATE TABLE alarm_told (
+	owner text NOT NULL,
+	at bigint NOT NULL,
+	CONSTRAINT alarm_told_pkey PRIMARY KEY (owner)
+);
+
 CREATE TABLE audit_act (
 	id text NOT NULL,
 	seq bigint NOT NULL,

@@ -1,5 +1,21 @@
 -- The schema after all migrations on sqlite. Written by internal/archtest with -update; do not edit.
 
+CREATE TABLE alarm_condition (
+	owner TEXT NOT NULL,
+	name TEXT NOT NULL,
+	finding TEXT NOT NULL,
+	since BIGINT NOT NULL,
+	gone BIGINT NOT NULL,
+	told_at BIGINT NOT NULL,
+	told_bad BOOLEAN NOT NULL,
+	PRIMARY KEY (owner, name)
+	);
+
+CREATE TABLE alarm_told (
+	owner TEXT NOT NULL PRIMARY KEY,
+	at BIGINT NOT NULL
+	);
+
 CREATE TABLE audit_act (
 	id TEXT NOT NULL PRIMARY KEY,
 	seq BIGINT NOT NULL,

@@ -145,6 +145,12 @@ func TestBackupOfANode(t *testing.T) {
 		t.Errorf("verify-log: %s", out)
 	}
 	b.create()
+	if out := b.must("alarms", "list"); !strings.Contains(out, "Channels") {
+		t.Errorf("alarms: %s", out)
+	}
+	if out, err := b.truc("alarms", "test"); err == nil || !strings.Contains(out, "No channel") {
+		t.Errorf("a test without channels: %v %s", err, out)
+	}
 }
 
 func mustRead(t *testing.T, path string) []byte {

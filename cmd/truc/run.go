@@ -31,6 +31,7 @@ func commands() []command {
 		{"groups", "list|save CODE NAME [SUBSYSTEM...]|remove CODE", "keep groups of subsystems that rules may name", groupsCommand},
 		{"procedure", "test DIR", "check a procedure bundle, with file and line", procedure},
 		{"verify", "FILE [-key VKEY]", "check a receipt, an evidence package or a signed PDF offline", verify},
+		{"alarms", "list|test", "see what is not well at a running node, and try the ways out", alarmsCommand},
 		{"backup", "key|create|list|verify|restore", "back a node up, and put a backup back", backupCommand},
 		{"conformance", "-url URL -system ID -secret-file FILE | exchange -url URL …", "check an endpoint of VXP or of X-Road REST, ours or another's", conformanceCommand},
 		{"evidence", "export ID -o FILE | compare DIR DIR", "fetch the proof of an exchange, or compare two nodes' logs", evidence},

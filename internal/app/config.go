@@ -59,6 +59,7 @@ type Config struct {
 	Documents DocumentsConfig           `toml:"documents"`
 	Axis      AxisConfig                `toml:"axis"`
 	Backup    BackupConfig              `toml:"backup"`
+	Alarms    AlarmsConfig              `toml:"alarms"`
 
 	file    string // where it was read
 	joining bool   // a node that is about to join has nothing to show for it yet
@@ -361,6 +362,7 @@ func (c *Config) Check() []error {
 	}
 	faults = append(faults, c.checkEvidence()...)
 	faults = append(faults, c.Backup.check()...)
+	faults = append(faults, c.Alarms.check()...)
 	faults = append(faults, c.checkSign()...)
 	faults = append(faults, c.checkKeys()...)
 	faults = append(faults, c.Telemetry.check()...)

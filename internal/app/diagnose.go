@@ -22,7 +22,7 @@ import (
 // startDiagnostics makes the checks of the node, its pages and its operations, and /status.
 func (n *Node) startDiagnostics(store *exchangestore.Store) error {
 	n.diagnostics = &exchange.Diagnostics{Now: n.now, Checks: []func(context.Context) []exchange.Finding{
-		n.checkDirectory, n.checkRelease, n.checkCertificate, n.checkChannelKey, n.exchange.CheckSelf, n.checkLog, n.space.Check, n.checkConfirmed, n.checkDatabase, n.checkDescriptors, n.checkBackups,
+		n.checkDirectory, n.checkRelease, n.checkCertificate, n.checkChannelKey, n.exchange.CheckSelf, n.checkLog, n.space.Check, n.checkConfirmed, n.checkDatabase, n.checkDescriptors, n.checkBackups, n.checkIncidents,
 	}}
 	operations := &exchangeapi.ManageDiagnostics{
 		Service: n.exchange, Store: store, Diagnostics: n.diagnostics, Tests: n.tests(), Node: n.cfg.ServerID(), Text: n.messages.T, Now: n.now,
@@ -122,8 +122,10 @@ func (n *Node) checkCertificate(context.Context) []exchange.Finding {
 
 func (n *Node) checkLog(context.Context) []exchange.Finding {
 	log := exchange.Finding{Name: "log", Light: exchange.LightGood, Key: "exchange.diag.log_good", Args: []any{"n", n.evidence.Size()}}
-	if _, err := n.evidence.Checkpoint(); err != nil { // a log that failed once refuses everything
-		log.Light, log.Key, log.Args, log.Todo = exchange.LightBad, "exchange.diag.log_failed", nil, "exchange.diag.log_todo"
+	for _, l := range n.logs { // that of the audit too: what cannot be recorded is not given
+		if _, err := l.Checkpoint(); err != nil { // a log that failed once refuses everything
+			log.Light, log.Key, log.Args, log.Todo = exchange.LightBad, "exchange.diag.log_failed", nil, "exchange.diag.log_todo"
+		}
 	}
 	return []exchange.Finding{log}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,10 +32,20 @@ type managed struct {
 
 func startManaged(t *testing.T, cfg *Config) *managed {
 	t.Helper()
+	return startAhead(t, cfg, nil)
+}
+
+// startAhead is startManaged with a clock that runs ahead of the real one by what ahead holds, in nanoseconds.
+func startAhead(t *testing.T, cfg *Config, ahead *atomic.Int64) *managed {
+	t.Helper()
+	opt := Options{Config: cfg, Log: slog.New(slog.DiscardHandler)}
+	if ahead != nil {
+		opt.Now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond).Add(time.Duration(ahead.Load())) }
+	}
 	m := &managed{t: t, cfg: cfg}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var err error
-	if m.node, err = Start(ctx, Options{Config: cfg, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if m.node, err = Start(ctx, opt); err != nil {
 		cancel()
 		t.Fatal(err)
 	}

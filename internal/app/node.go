@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"truc/internal/adminunits"
+	"truc/internal/alarm"
 	"truc/internal/audit"
 	"truc/internal/calendar"
 	"truc/internal/directory"
@@ -94,6 +95,7 @@ type Node struct {
 	// space watches the disk of the logs; nil without the exchange.
 	space   *exchange.Space
 	backups backups
+	alarms  *alarm.Service
 	// restored is what a restore left; its Epoch is empty for a node that was never put back.
 	restored  restoredNode
 	release   string
@@ -183,7 +185,7 @@ func Start(ctx context.Context, opt Options) (_ *Node, err error) {
 			return nil, fmt.Errorf("module %s: %w", m.name, err)
 		}
 	}
-	if err := errors.Join(n.startBackups(), n.tellRestored(ctx)); err != nil {
+	if err := errors.Join(n.startBackups(), n.startAlarms(ctx), n.tellRestored(ctx)); err != nil {
 		return nil, err
 	}
 	if err := n.mountManage(); err != nil {

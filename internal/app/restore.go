@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"truc/internal/alarm/alarmstore"
 	"truc/internal/audit/auditstore"
 	"truc/internal/backup"
 	"truc/internal/directory"
@@ -298,7 +299,7 @@ func (r *restorer) openTables(ctx context.Context, part io.Reader) (err error) {
 	for module, fsys := range map[string]fs.FS{
 		"oversight": oversightstore.Migrations, "services": servicesstore.Migrations, "axis": axisstore.Migrations, "receipt": receiptstore.Migrations,
 		"directory": directorystore.Migrations, "delivery": deliverystore.Migrations, "documents": documentsstore.Migrations, "outbox": outbox.Migrations,
-		"audit": auditstore.Migrations, "exchange": exchangestore.Migrations, "registers": registersstore.Migrations,
+		"audit": auditstore.Migrations, "exchange": exchangestore.Migrations, "registers": registersstore.Migrations, "alarm": alarmstore.Migrations,
 	} {
 		if sets[module], err = fs.Sub(fsys, "migrations"); err != nil {
 			return err

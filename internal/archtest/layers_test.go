@@ -14,7 +14,7 @@ var layers = map[string]int{
 	"errs": 0, "i18n": 0, "reqctx": 0, "orgcode": 0, "jcs": 0, "lang": 0, "procedures": 0, "edxml": 0, "sealed": 0, "eddsa": 0,
 	// platform
 	"web": 1, "storage": 1, "outbox": 1, "pki": 1, "calendar": 1, "translog": 1, "pdfdoc": 1, "adminunits": 1, "telemetry": 1, "blobs": 1, "backup": 1,
-	"identity": 2, "sign": 2,
+	"identity": 2, "sign": 2, "alarm": 2,
 	"audit":     3,
 	"directory": 4, "exchange": 4, "registers": 4, "services": 4, "oversight": 4, "documents": 4,
 	"fakebank": 4, // the payment simulator: a site of its own, with pages, that nobody but the demonstration knows

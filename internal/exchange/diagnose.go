@@ -18,7 +18,7 @@ const (
 // Finding is one thing that was looked at: how it is, in words, and what to do.
 type Finding struct {
 	// Name is what was looked at: directory, certificate, channel_key, signing_key, log, log_space, time_stamps, witnesses, database,
-	// queue, clock, circuits, descriptors or backup.
+	// queue, clock, circuits, descriptors, backup or incidents.
 	Name  string
 	Light string
 	// Key and Args say how it is; Todo is the key of what to do, empty when there is nothing.

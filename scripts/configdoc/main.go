@@ -19,7 +19,7 @@ const page = "docs/operators/configuration.md"
 
 // sources hold the structs that the configuration is made of.
 var sources = []string{
-	"internal/app/config.go", "internal/app/config_exchange.go", "internal/app/config_publish.go", "internal/app/config_evidence.go", "internal/app/config_sign.go", "internal/app/config_keys.go", "internal/app/config_documents.go", "internal/app/config_backup.go", "internal/app/edge.go", "internal/app/telemetry.go", "internal/exchange/rules.go", "internal/services/wire.go",
+	"internal/app/config.go", "internal/app/config_exchange.go", "internal/app/config_publish.go", "internal/app/config_evidence.go", "internal/app/config_sign.go", "internal/app/config_keys.go", "internal/app/config_documents.go", "internal/app/config_backup.go", "internal/app/config_alarms.go", "internal/app/edge.go", "internal/app/telemetry.go", "internal/exchange/rules.go", "internal/services/wire.go",
 }
 
 func main() {

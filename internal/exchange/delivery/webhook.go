@@ -134,7 +134,7 @@ func (s *Service) callWebhook(ctx context.Context, address string, in Incoming) 
 			r.Header.Set(name, v)
 		}
 	}
-	if err := s.signWebhook(r); err != nil {
+	if err := signWebhook(s.Signing, s.Now(), webhookCovers, r); err != nil {
 		return a, err
 	}
 	resp, err := s.HTTP.Do(r)
@@ -149,16 +149,23 @@ func (s *Service) callWebhook(ctx context.Context, address string, in Incoming) 
 	return Answer{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), Body: body}, nil
 }
 
+// SignWebhook signs a request that tells a system of the agency something else than a message: like a webhook, but for the
+// fields that only messages have. It adds Content-Digest.
+func SignWebhook(key crypto.Signer, now time.Time, r *http.Request, body []byte) error {
+	r.Header.Set("Content-Digest", exchange.ContentDigest(body))
+	return signWebhook(key, now, webhookCovers[:4], r)
+}
+
 // signWebhook adds the fields Signature-Input and Signature (RFC 9421 §3.1).
-func (s *Service) signWebhook(r *http.Request) error {
-	pub := s.Signing.Public()
+func signWebhook(key crypto.Signer, now time.Time, covers []string, r *http.Request) error {
+	pub := key.Public()
 	alg := "ed25519"
 	if _, ok := pub.(*ecdsa.PublicKey); ok {
 		alg = "ecdsa-p256-sha256"
 	}
-	params := `("` + strings.Join(webhookCovers, `" "`) + `");created=` + fmt.Sprint(s.Now().Unix()) + `;keyid="` + pki.KeyID(pub) + `";alg="` + alg + `";tag="` + webhookTag + `"`
+	params := `("` + strings.Join(covers, `" "`) + `");created=` + fmt.Sprint(now.Unix()) + `;keyid="` + pki.KeyID(pub) + `";alg="` + alg + `";tag="` + webhookTag + `"`
 	var base strings.Builder
-	for _, c := range webhookCovers {
+	for _, c := range covers {
 		v := r.Header.Get(c)
 		switch c {
 		case "@method":
@@ -169,7 +176,7 @@ func (s *Service) signWebhook(r *http.Request) error {
 		fmt.Fprintf(&base, "%q: %s\n", c, v)
 	}
 	base.WriteString(`"@signature-params": ` + params)
-	sig, err := rawSignature(s.Signing, []byte(base.String()))
+	sig, err := rawSignature(key, []byte(base.String()))
 	if err != nil {
 		return err
 	}
