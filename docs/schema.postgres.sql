@@ -67,9 +67,10 @@ CREATE TABLE audit_leaf (
 	salt bytea NOT NULL,
 	record bytea NOT NULL,
 	log_index bigint NOT NULL,
+	process text NOT NULL DEFAULT ''::text,
 	CONSTRAINT audit_leaf_pkey PRIMARY KEY (seq)
 );
-CREATE INDEX audit_leaf_log_index ON audit_leaf USING btree (log_index);
+CREATE INDEX audit_leaf_log_index ON audit_leaf USING btree (process, log_index);
 
 CREATE TABLE audit_line (
 	seq bigint NOT NULL,

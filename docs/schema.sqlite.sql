@@ -46,8 +46,8 @@ CREATE TABLE audit_leaf (
 	salt BLOB NOT NULL,
 	record BLOB NOT NULL,
 	log_index BIGINT NOT NULL
-	);
-CREATE INDEX audit_leaf_log_index ON audit_leaf (log_index);
+	, process TEXT NOT NULL DEFAULT '');
+CREATE INDEX audit_leaf_log_index ON audit_leaf (process, log_index);
 
 CREATE TABLE audit_line (
 	seq BIGINT NOT NULL PRIMARY KEY,

@@ -25,7 +25,7 @@ func (n *Node) startAudit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.audit = &audit.Service{Store: &auditstore.Store{DB: n.db}, Log: log, Keys: audit.FileKeys{Dir: n.path("keys", "epochs")}, Now: n.now}
+	n.audit = &audit.Service{Store: &auditstore.Store{DB: n.db, Process: n.cfg.ServerID()}, Log: log, Keys: audit.FileKeys{Dir: n.path("keys", "epochs")}, Now: n.now}
 	if err := n.audit.Start(ctx); err != nil {
 		return err
 	}

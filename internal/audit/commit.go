@@ -126,11 +126,11 @@ func writeMarks(ctx context.Context, w Writer, marks map[int64]int64) error {
 func (s *Service) reconcile(ctx context.Context) (err error) {
 	defer errs.Wrap(&err, "reconcile")
 	s.ready = false
-	pending, last, err := s.Store.Pending(ctx)
+	size := s.Log.Size()
+	pending, last, err := s.Store.Pending(ctx, size)
 	if err != nil {
 		return err
 	}
-	size := s.Log.Size()
 	if last >= size {
 		return errLogBehind
 	}

@@ -9,9 +9,9 @@ import (
 type Store interface {
 	// Write runs f in one transaction and returns when that is durable. f may be run more than once.
 	Write(ctx context.Context, f func(w Writer) error) error
-	// Pending returns the leaves whose place in the log is not noted, by number, and the greatest noted place
-	// (-1 when there is none).
-	Pending(ctx context.Context) (leaves []PendingLeaf, last int64, err error)
+	// Pending returns the leaves of this process's log, which holds size entries, whose place in it is not noted, by number,
+	// and the greatest noted place (-1 when there is none).
+	Pending(ctx context.Context, size int64) (leaves []PendingLeaf, last int64, err error)
 	// Lines returns a page of a person's lines, newest first, and how many match in all.
 	Lines(ctx context.Context, q LineQuery) (lines []StoredLine, total int, err error)
 	// Line returns one line of a person; errs.NotFound when it is not that person's.
@@ -57,6 +57,8 @@ type StoredLine struct {
 	Salt        [16]byte
 	Leaf        []byte
 	LogIndex    int64
+	// Elsewhere: the leaf is in the log of another process on the same database.
+	Elsewhere bool
 }
 
 // StoredAct is an act in the database.

@@ -40,6 +40,9 @@ func (s *Service) Receipt(ctx context.Context, subjectID, lineID string) (_ []by
 	if l.Hidden && (l.HiddenUntil.IsZero() || l.HiddenUntil.After(s.Now())) {
 		return nil, errs.E(errs.NotFound, "audit.line_unknown", nil)
 	}
+	if l.Elsewhere {
+		return nil, errs.E(errs.Unavailable, "audit.other_process", nil)
+	}
 	index := s.place(l)
 	if index < 0 {
 		return nil, errs.E(errs.Unavailable, "audit.not_yet_logged", nil)

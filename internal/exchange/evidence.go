@@ -144,11 +144,14 @@ func (s *Service) WriteEvidence(ctx context.Context, w io.Writer, exchangeID str
 	}
 	var indexes []int64
 	for _, row := range rows {
-		for _, i := range opt.entries(row) {
-			if i >= 0 {
-				indexes = append(indexes, i)
-			}
+		of, err := s.ownEntries(&row, opt.entries(row))
+		if err != nil {
+			return err
 		}
+		indexes = append(indexes, of...)
+	}
+	if len(indexes) == 0 {
+		return errs.E(errs.NotFound, "exchange.evidence_elsewhere", nil)
 	}
 	slices.SortFunc(indexes, func(a, b int64) int { return int(b - a) }) // the last first: its confirmation covers all
 	for _, i := range indexes {
@@ -163,6 +166,29 @@ func (s *Service) WriteEvidence(ctx context.Context, w io.Writer, exchangeID str
 		p.files["pruned.note"] = note
 	}
 	return p.zip(ctx, w)
+}
+
+// ownEntries returns those of a row's entries that are in this process's log. Several processes of an agency share an
+// index, and each has a log of its own, in which an index names another entry.
+func (s *Service) ownEntries(m *Message, indexes []int64) ([]int64, error) {
+	var out []int64
+	for _, i := range indexes {
+		if i < 0 || i >= s.opt.Log.Size() {
+			continue
+		}
+		b, err := s.opt.Log.Entry(i)
+		if errors.Is(err, translog.ErrPruned) {
+			out = append(out, i) // who asks is told that it was
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if e, err := decodeEntry(b); err == nil && e.ExchangeID == m.ExchangeID && e.RequestID == m.RequestID && e.Role == m.Role {
+			out = append(out, i)
+		}
+	}
+	return out, nil
 }
 
 func (p *packer) entry(ctx context.Context, i int64) error {

@@ -168,10 +168,14 @@ func (s *Service) partyRecord(m Message) (PartyRecord, error) {
 		Method: m.Method, Path: m.Path, Status: m.Status, Outcome: m.Outcome, At: micros(m.At), Activity: m.Activity, Dossier: m.Dossier, Grant: m.Grant,
 		Delegator: m.Delegator, ServiceDelegator: m.ServiceDelegator, RequestSize: m.RequestSize, ResponseSize: m.ResponseSize,
 	}
-	for _, i := range []int64{m.RequestIndex, m.RequestBodyIndex, m.ResponseIndex, m.ResponseBodyIndex} {
-		if i < 0 {
-			continue
-		}
+	own, err := s.ownEntries(&m, []int64{m.RequestIndex, m.RequestBodyIndex, m.ResponseIndex, m.ResponseBodyIndex})
+	if err != nil {
+		return r, err
+	}
+	if len(own) == 0 && max(m.RequestIndex, m.ResponseIndex) >= 0 {
+		r.Node = "" // it is in the log of another process of this member
+	}
+	for _, i := range own {
 		b, err := s.opt.Log.Entry(i)
 		if err != nil {
 			return r, err

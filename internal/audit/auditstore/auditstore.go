@@ -3,10 +3,13 @@
 package auditstore
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"math"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"truc/internal/audit"
@@ -22,6 +25,12 @@ var Migrations embed.FS
 // Store is an audit.Store in a database.
 type Store struct {
 	DB *storage.DB
+	// Process names the process whose log holds the leaves that are written: several processes of an agency may share a
+	// database. Empty is the only one.
+	Process string
+
+	// unnamed says that the leaves without a name are in this process's log, as far as is known.
+	unnamed atomic.Bool
 }
 
 var _ audit.Store = (*Store)(nil)
@@ -31,28 +40,96 @@ const never = math.MaxInt64
 
 // Write implements audit.Store.
 func (s *Store) Write(ctx context.Context, f func(w audit.Writer) error) error {
-	return s.DB.InTx(ctx, func(tx *storage.Tx) error { return f(&writer{tx: tx}) })
+	return s.DB.InTx(ctx, func(tx *storage.Tx) error { return f(&writer{tx: tx, process: s.Process}) })
+}
+
+// unnamed is how a process says in audit_counter that the leaves without a name are its own.
+const unnamed = "unnamed:"
+
+// names returns under which names leaves of this process's log are kept; nil means all. Whose the leaves without a name
+// are is found out once: a log that holds as many entries as they speak of has them, while a process that came later has
+// a log of its own that began empty.
+func (s *Store) names(ctx context.Context, size int64) (names []string, err error) {
+	if s.Process == "" {
+		return nil, nil
+	}
+	names = []string{s.Process}
+	err = s.DB.InTx(ctx, func(tx *storage.Tx) error {
+		names = names[:1]
+		owner, err := storage.All(ctx, tx, func(scan func(...any) error) (name string, err error) {
+			err = scan(&name)
+			return name, err
+		}, `SELECT name FROM audit_counter WHERE name LIKE 'unnamed:%'`)
+		if err != nil {
+			return err
+		}
+		if len(owner) == 0 {
+			var some bool
+			if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM audit_leaf WHERE process = '')`).Scan(&some); err != nil {
+				return err
+			}
+			last, err := greatest(ctx, tx, "")
+			if err != nil || !some || last >= size {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO audit_counter (name, value) VALUES ($1, 1)`, unnamed+s.Process); err != nil {
+				return err
+			}
+			owner = []string{unnamed + s.Process}
+		}
+		if owner[0] == unnamed+s.Process {
+			names = append(names, "")
+		}
+		return nil
+	})
+	if err == nil {
+		s.unnamed.Store(len(names) > 1)
+	}
+	return names, err
+}
+
+// greatest is the greatest noted place of a process's leaves, -1 when there is none.
+func greatest(ctx context.Context, tx *storage.Tx, process string) (last int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(log_index), -1) FROM audit_leaf WHERE process = $1`, process).Scan(&last)
+	return last, err
 }
 
 // Pending implements audit.Store.
-func (s *Store) Pending(ctx context.Context) (leaves []audit.PendingLeaf, last int64, err error) {
+func (s *Store) Pending(ctx context.Context, size int64) (leaves []audit.PendingLeaf, last int64, err error) {
 	defer errs.Wrap(&err, "pending leaves")
-	if err := s.DB.QueryRowContext(ctx, `SELECT COALESCE(MAX(log_index), -1) FROM audit_leaf`).Scan(&last); err != nil {
-		return nil, 0, err
-	}
-	rows, err := s.DB.QueryContext(ctx, `SELECT seq, leaf FROM audit_leaf WHERE log_index = -1 ORDER BY seq`)
+	names, err := s.names(ctx, size)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var p audit.PendingLeaf
-		if err := rows.Scan(&p.Seq, &p.Leaf); err != nil {
+	scan := func(scan func(...any) error) (p audit.PendingLeaf, err error) {
+		err = scan(&p.Seq, &p.Leaf)
+		return p, err
+	}
+	if names == nil {
+		if err := s.DB.QueryRowContext(ctx, `SELECT COALESCE(MAX(log_index), -1) FROM audit_leaf`).Scan(&last); err != nil {
 			return nil, 0, err
 		}
-		leaves = append(leaves, p)
+		leaves, err = storage.All(ctx, s.DB, scan, `SELECT seq, leaf FROM audit_leaf WHERE log_index = -1 ORDER BY seq`)
+		return leaves, last, err
 	}
-	return leaves, last, rows.Err()
+	last = -1
+	for _, name := range names {
+		err := s.DB.InTx(ctx, func(tx *storage.Tx) error {
+			greatest, err := greatest(ctx, tx, name)
+			last = max(last, greatest)
+			return err
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		more, err := storage.All(ctx, s.DB, scan, `SELECT seq, leaf FROM audit_leaf WHERE process = $1 AND log_index = -1 ORDER BY seq`, name)
+		if err != nil {
+			return nil, 0, err
+		}
+		leaves = append(leaves, more...)
+	}
+	slices.SortFunc(leaves, func(a, b audit.PendingLeaf) int { return cmp.Compare(a.Seq, b.Seq) })
+	return leaves, last, nil
 }
 
 // Lines implements audit.Store.
@@ -68,7 +145,7 @@ func (s *Store) Lines(ctx context.Context, q audit.LineQuery) (lines []audit.Sto
 	if err != nil {
 		return nil, 0, err
 	}
-	rows, err := s.DB.QueryContext(ctx, `SELECT l.seq, l.subject_id, l.at, l.epoch, l.hidden_until, f.record, f.salt, f.leaf, f.log_index
+	rows, err := s.DB.QueryContext(ctx, `SELECT l.seq, l.subject_id, l.at, l.epoch, l.hidden_until, f.record, f.salt, f.leaf, f.log_index, f.process
 		FROM audit_line l JOIN audit_leaf f ON f.seq = l.seq
 		WHERE l.subject_id = $1 AND l.at >= $2 AND l.at < $3 AND l.hidden_until <= $4
 		ORDER BY l.at DESC, l.seq DESC LIMIT $5 OFFSET $6`, q.SubjectID, from, to, now, q.Limit, q.Offset)
@@ -77,7 +154,7 @@ func (s *Store) Lines(ctx context.Context, q audit.LineQuery) (lines []audit.Sto
 	}
 	defer rows.Close()
 	for rows.Next() {
-		l, err := scanLine(rows.Scan)
+		l, err := s.scanLine(rows.Scan)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -89,21 +166,23 @@ func (s *Store) Lines(ctx context.Context, q audit.LineQuery) (lines []audit.Sto
 // Line implements audit.Store.
 func (s *Store) Line(ctx context.Context, subjectID string, seq int64) (l audit.StoredLine, err error) {
 	defer errs.Wrap(&err, "line")
-	row := s.DB.QueryRowContext(ctx, `SELECT l.seq, l.subject_id, l.at, l.epoch, l.hidden_until, f.record, f.salt, f.leaf, f.log_index
+	row := s.DB.QueryRowContext(ctx, `SELECT l.seq, l.subject_id, l.at, l.epoch, l.hidden_until, f.record, f.salt, f.leaf, f.log_index, f.process
 		FROM audit_line l JOIN audit_leaf f ON f.seq = l.seq WHERE l.subject_id = $1 AND l.seq = $2`, subjectID, seq)
-	l, err = scanLine(row.Scan)
+	l, err = s.scanLine(row.Scan)
 	if storage.IsNoRows(err) {
 		return l, errs.E(errs.NotFound, "audit.line_unknown", err)
 	}
 	return l, err
 }
 
-func scanLine(scan func(...any) error) (l audit.StoredLine, err error) {
+func (s *Store) scanLine(scan func(...any) error) (l audit.StoredLine, err error) {
 	var at, hidden int64
 	var salt []byte
-	if err := scan(&l.Seq, &l.SubjectID, &at, &l.Epoch, &hidden, &l.Record, &salt, &l.Leaf, &l.LogIndex); err != nil {
+	var process string
+	if err := scan(&l.Seq, &l.SubjectID, &at, &l.Epoch, &hidden, &l.Record, &salt, &l.Leaf, &l.LogIndex, &process); err != nil {
 		return l, err
 	}
+	l.Elsewhere = s.Process != "" && process != s.Process && (process != "" || !s.unnamed.Load())
 	if len(salt) != len(l.Salt) {
 		return l, errors.New("the salt of a line has the wrong length")
 	}
@@ -133,7 +212,10 @@ func (s *Store) EpochUsed(ctx context.Context, epoch int) (used bool, err error)
 	return used, err
 }
 
-type writer struct{ tx *storage.Tx }
+type writer struct {
+	tx      *storage.Tx
+	process string
+}
 
 // NextSeq implements audit.Writer.
 func (w *writer) NextSeq(ctx context.Context, n int) (int64, error) {
@@ -196,7 +278,8 @@ func (w *writer) InsertAct(ctx context.Context, a audit.StoredAct) (bool, error)
 }
 
 func (w *writer) insertLeaf(ctx context.Context, seq int64, leaf []byte, salt [16]byte, record []byte) error {
-	_, err := w.tx.ExecContext(ctx, `INSERT INTO audit_leaf (seq, leaf, salt, record, log_index) VALUES ($1, $2, $3, $4, -1)`, seq, leaf, salt[:], record)
+	_, err := w.tx.ExecContext(ctx, `INSERT INTO audit_leaf (seq, leaf, salt, record, log_index, process) VALUES ($1, $2, $3, $4, -1, $5)`,
+		seq, leaf, salt[:], record, w.process)
 	return err
 }
 
