@@ -185,7 +185,7 @@ func Start(ctx context.Context, opt Options) (_ *Node, err error) {
 			return nil, fmt.Errorf("module %s: %w", m.name, err)
 		}
 	}
-	if err := errors.Join(n.startBackups(), n.startAlarms(ctx), n.tellRestored(ctx)); err != nil {
+	if err := errors.Join(n.startBackups(), n.startAlarms(ctx), n.declarePackages(dpkgStatus), n.tellRestored(ctx)); err != nil {
 		return nil, err
 	}
 	if err := n.mountManage(); err != nil {

@@ -33,6 +33,10 @@ type TelemetryConfig struct {
 	// OTLPEndpoint is the address of a collector for traces, such as "http://127.0.0.1:4318/v1/traces" (OTLP over HTTP);
 	// default none, and no spans are made. Trace ids are passed on and logged all the same.
 	OTLPEndpoint string `toml:"otlp_endpoint"`
+	// Packages lets operators with the role system list what is installed on the machine (/api/exchange/packages), as far as
+	// dpkg keeps it; default false, for the list helps who looks for a hole too. What the program was built from is always
+	// listed there.
+	Packages bool `toml:"packages"`
 }
 
 func (c *TelemetryConfig) check() []error {
