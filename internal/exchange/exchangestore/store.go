@@ -1,4 +1,8 @@
-// Package exchangestore keeps the rebuildable index of the exchange log, and the API keys of the edge, in SQL.
+// Package exchangestore keeps what the exchange has in SQL: the index of its log, the API keys of the edge, access rules,
+// agreements, publications and what witnesses said.
+//
+// The index can be made anew from the log. Its rows lie in blocks ([Store.Record] in index.go, the format in block.go), are
+// found by their ids through sorted runs (run.go) and summed up by the hour (docs/adr/0027-index-in-blocks.md).
 package exchangestore
 
 import (
