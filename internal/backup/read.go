@@ -68,7 +68,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 
 // Verify reads the whole file and checks the signature of the key that the header names.
 func (f *File) Verify(ctx context.Context) error {
-	h, at, buf := sha256.New(), int64(0), make([]byte, 1<<20)
+	h, at, buf := sha256.New(), int64(0), make([]byte, min(1<<20, f.end))
 	for at < f.end {
 		if err := ctx.Err(); err != nil {
 			return err
