@@ -28,7 +28,7 @@ func TestReleaseInDiagnostics(t *testing.T) {
 		p.offset.Add(int64(time.Second)) // the time of a publication grows
 		profile := n.profile()
 		profile.Capabilities = capabilities
-		if err := n.follower.Publish(ctx, n.cfg.ServerID(), n.currentKeys(), profile); err != nil {
+		if err := n.follower.Publish(t.Context(), n.cfg.ServerID(), n.currentKeys(), profile); err != nil {
 			t.Fatal(err)
 		}
 		p.refresh()
