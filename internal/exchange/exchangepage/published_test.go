@@ -192,6 +192,7 @@ func TestPublishedPages(t *testing.T) {
 	contains(f.get(at), "Mực nước", "population/levels", "2 điểm gọi", "Đang mở")
 	contains(f.get(service), "GET /levels/*", "theo tệp mô tả", "VN/GOV/H57/ioc", "GET /levels/* · Điều 9 · theo cấu hình của nút", "Kết nối http không được mã hoá")
 
+	f.looksOn(service)
 	for _, tt := range []struct {
 		act  string
 		form url.Values
@@ -270,6 +271,27 @@ func TestPublishedPages(t *testing.T) {
 	for _, path := range []string{at, at + "/new", at + "/rest", at + "/population/plain", at + "/certificate"} {
 		if w := f.send("GET", path, "", nil, "reception"); w.Code != http.StatusForbidden {
 			t.Errorf("%s for another role = %d", path, w.Code)
+		}
+	}
+}
+
+// looksOn opens the page of a service as one who may read and change nothing: no form has a button.
+func (f *publishedFixture) looksOn(path string) {
+	f.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	ctx := reqctx.WithLang(reqctx.WithPrincipal(r.Context(), reqctx.Principal{Kind: reqctx.Officer, ID: "lan", Roles: []string{"observer"}}), "vi")
+	ctx = ui.WithPermissions(ctx, func(operation string) bool {
+		return strings.HasPrefix(operation, "get") || strings.HasPrefix(operation, "list")
+	})
+	w := httptest.NewRecorder()
+	f.mux.ServeHTTP(w, r.WithContext(ctx))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "GET /levels/*") {
+		f.t.Fatalf("who looks on gets %d\n%s", w.Code, w.Body)
+	}
+	for _, form := range strings.Split(w.Body.String(), `<form method="post" action="`+path)[1:] {
+		inside, _, _ := strings.Cut(form, "</form>")
+		if strings.Contains(inside, "<button") {
+			f.t.Errorf("who looks on is offered %s%.200s", path, form)
 		}
 	}
 }
