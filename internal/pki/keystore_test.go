@@ -356,3 +356,31 @@ func FuzzKeyFile(f *testing.F) {
 		_, _ = (*KeyStore)(nil).loadSecret(path)
 	})
 }
+
+// FuzzSignerAnswer lets a signer program answer anything: no signature is taken that does not fit the key.
+func FuzzSignerAnswer(f *testing.F) {
+	for _, s := range []string{`{"signature":"AAAA"}`, `{"public":"AAAA"}`, `{"error":"busy"}`, `{"error":7}`, `[]`, ``} {
+		f.Add([]byte(s))
+	}
+	key, err := GenerateKey(Ed25519)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		here, there := net.Pipe()
+		p := NewSignerProgram("/nowhere", 5*time.Second)
+		p.idle = []net.Conn{here}
+		go func() {
+			defer there.Close()
+			var req signerRequest
+			if readFrame(there, &req) == nil {
+				_, _ = there.Write(append([]byte{byte(len(b) >> 24), byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))}, b...))
+			}
+		}()
+		s := &RemoteSigner{program: p, key: "k", public: key.Public()}
+		if sig, err := s.Sign(rand.Reader, []byte("message"), crypto.Hash(0)); err == nil {
+			t.Errorf("%x was taken for a signature", sig)
+		}
+		p.Close()
+	})
+}
