@@ -148,7 +148,7 @@ func TestBackupOfANode(t *testing.T) {
 	if out := b.must("alarms", "list"); !strings.Contains(out, "Channels") {
 		t.Errorf("alarms: %s", out)
 	}
-	if out, err := b.truc("alarms", "test"); err == nil || !strings.Contains(out, "No channel") {
+	if out, err := b.truc("alarms", "test"); err == nil || !strings.Contains(out, "alarm.not_configured") {
 		t.Errorf("a test without channels: %v %s", err, out)
 	}
 }
