@@ -128,6 +128,12 @@ func (n *Node) measureExchange() {
 		return n.now().Sub(st.Confirmed).Seconds(), !st.Confirmed.IsZero()
 	})
 	gauge("truc_directory_version", "Version of the directory document in force.", func() (float64, bool) { return float64(n.follower.Status().Version), true })
+	gauge("truc_directory_waiting", "Requests of nodes that the center holds until there is news; none at other nodes.", func() (float64, bool) {
+		if n.center == nil {
+			return 0, false
+		}
+		return float64(n.center.Waiting()), true
+	})
 	n.metrics.Collect("truc_directory_level", "1 for the level of the directory document in force.", "gauge", []string{"level"}, func(emit func(float64, ...string)) {
 		for _, level := range []directory.Level{directory.Fresh, directory.Stale, directory.Degraded, directory.Expired} {
 			v := 0.0

@@ -75,7 +75,7 @@ func TestMetrics(t *testing.T) {
 		t.Fatalf("own listener = %d", status)
 	}
 	for _, name := range []string{
-		"truc_directory_age_seconds", "truc_directory_level", "truc_certificate_days_left", "truc_exchange_log_entries", "truc_exchange_in_flight",
+		"truc_directory_age_seconds", "truc_directory_level", "truc_directory_waiting", "truc_certificate_days_left", "truc_exchange_log_entries", "truc_exchange_in_flight",
 		"truc_outbox_messages", "process_resident_memory_bytes", "process_open_fds", "go_goroutines", "truc_log_free_bytes", "truc_log_commits_total", "truc_log_committed_entries_total", "truc_log_commit_wait_seconds_total",
 	} {
 		if !strings.Contains(body, "\n"+name) {
