@@ -33,8 +33,10 @@ type side struct {
 	peer, exchangeID string
 	request          [sha256.Size]byte // of base, signature and digest
 	response         [sha256.Size]byte
-	asked, answered  bool // the entries are there
-	signed           bool // the answer was signed by the provider
+	// bodies are those of streams that ended well, by the direction of their entries.
+	bodies          map[string][sha256.Size]byte
+	asked, answered bool // the entries are there
+	signed          bool // the answer was signed by the provider
 }
 
 // comparedLog is one log by role and request id.
@@ -92,9 +94,17 @@ func readSides(ctx context.Context, r EntryReader) (*comparedLog, error) {
 			s = &side{peer: e.Peer, exchangeID: e.ExchangeID}
 			l.sides[key] = s
 		}
-		if e.Direction == directionRequest {
+		switch e.Direction {
+		case directionRequest:
 			s.asked, s.request = true, sha256.Sum256([]byte(e.Base+"\n"+e.Signature+"\n"+e.RequestDigest+"\n"+e.Service+"\n"+e.Client))
-		} else {
+		case directionRequestBody, directionResponseBody: // of a stream that was cut each side may have seen another part
+			if e.Outcome == "ok" {
+				if s.bodies == nil {
+					s.bodies = map[string][sha256.Size]byte{}
+				}
+				s.bodies[e.Direction] = sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", e.RequestDigest, e.ResponseDigest, e.Signature, e.Size))
+			}
+		default:
 			s.answered, s.signed = true, e.Signature != ""
 			s.response = sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d\n%s", e.Base, e.Signature, e.ResponseDigest, e.Status, e.Outcome))
 		}
@@ -119,6 +129,8 @@ func (c *Comparison) oneWay(consumer, provider *comparedLog) {
 			c.differ("%s: %s and %s logged different requests", mine.exchangeID, consumer.node, provider.node)
 		case mine.response != theirs.response:
 			c.differ("%s: %s and %s logged different answers", mine.exchangeID, consumer.node, provider.node)
+		case differentBodies(mine, theirs):
+			c.differ("%s: %s and %s logged different bodies", mine.exchangeID, consumer.node, provider.node)
 		}
 	}
 	for key, theirs := range provider.sides {
@@ -132,6 +144,16 @@ func (c *Comparison) oneWay(consumer, provider *comparedLog) {
 			c.differ("%s: %s was asked for something else than %s logged", theirs.exchangeID, provider.node, consumer.node)
 		}
 	}
+}
+
+// differentBodies reports whether both saw a stream to its end, and not the same one.
+func differentBodies(a, b *side) bool {
+	for direction, body := range a.bodies {
+		if other, ok := b.bodies[direction]; ok && other != body {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Comparison) differ(format string, args ...any) {

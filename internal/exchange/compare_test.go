@@ -59,6 +59,33 @@ func TestCompareLogs(t *testing.T) {
 			}
 		})
 	}
+	t.Run("streams", func(t *testing.T) {
+		body := func(role, node, peer, direction, digest, outcome string) Entry {
+			e := one(role, node, peer, direction, "1", "t"+digest)
+			e.RequestDigest, e.ResponseDigest, e.Outcome = digest, digest, outcome
+			return e
+		}
+		compare := func(name, want string, acknowledged int, a, b entries) {
+			t.Helper()
+			c, err := CompareLogs(t.Context(), a, b)
+			if err != nil || c.Acknowledged != acknowledged || (want == "") != (len(c.Differences) == 0) || want != "" && !strings.Contains(c.Differences[0], want) {
+				t.Errorf("%s: %+v, %v; want %q", name, c, err, want)
+			}
+		}
+		ask, asked := one(RoleConsumer, "A", "B", directionRequest, "1", "q"), one(RoleProvider, "B", "A", directionRequest, "1", "q")
+		got, gave := one(RoleConsumer, "A", "B", directionResponse, "1", "r"), one(RoleProvider, "B", "A", directionResponse, "1", "r")
+		up := func(digest, outcome string) (Entry, Entry) {
+			return body(RoleConsumer, "A", "B", directionRequestBody, digest, "ok"), body(RoleProvider, "B", "A", directionRequestBody, digest, outcome)
+		}
+		sent, took := up("d", "ok")
+		compare("an upload", "", 1, entries{ask, sent, got}, entries{asked, took, gave})
+		compare("an upload whose consumer died before the answer", "", 0, entries{ask, sent}, entries{asked, took})
+		compare("an upload that the provider answered before its end", "", 1, entries{ask, sent, got}, entries{asked, gave, took})
+		down := body(RoleProvider, "B", "A", directionResponseBody, "d", "ok")
+		compare("a download whose consumer died on the way", "", 1, entries{ask, got}, entries{asked, gave, down})
+		compare("a download that was cut for the consumer", "", 1, entries{ask, got, body(RoleConsumer, "A", "B", directionResponseBody, "part", "server.clientproxy.io_error")}, entries{asked, gave, down})
+		compare("another download", "different bodies", 1, entries{ask, got, body(RoleConsumer, "A", "B", directionResponseBody, "other", "ok")}, entries{asked, gave, down})
+	})
 	a, b := full()
 	a[1].Node = "C"
 	if _, err := CompareLogs(t.Context(), a, b); err == nil {

@@ -199,6 +199,10 @@ func TestStreamBothWays(t *testing.T) {
 		if a[1].RequestDigest != want || a[2].RequestDigest != want || a[0].RequestDigest != "pending" || a[5].ResponseDigest != want || a[1].Size != size {
 			t.Errorf("digests: %+v", a)
 		}
+		c, err := exchange.CompareLogs(t.Context(), p.consumer.log, p.provider.log)
+		if err != nil || c.Acknowledged < 2 || len(c.Differences) > 0 {
+			t.Errorf("the logs do not agree on streams: %+v, %v", c, err)
+		}
 		p.evidenceOfStream(t, ans.ExchangeID, 3)
 		p.evidenceOfStream(t, got.ExchangeID, 3)
 	}
