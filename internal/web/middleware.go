@@ -190,13 +190,16 @@ func Session(fail func(http.ResponseWriter, *http.Request, error), hook SessionF
 const LangCookie = "lang"
 
 // Language puts the language of the answer into the context: the cookie, or Vietnamese. ?lang=en sets the cookie and
-// leads to the same address without it.
+// leads to the same address without it. A program, which shows a key, is answered in what its Accept-Language asks for; of a browser
+// that field says where it was installed, not what its user reads.
 func Language(secure bool) Middleware {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			lang := i18n.Langs[0]
 			if c, err := r.Cookie(LangCookie); err == nil && slices.Contains(i18n.Langs, c.Value) {
 				lang = c.Value
+			} else if r.Header.Get("Authorization") != "" {
+				lang = i18n.Preferred(r.Header.Get("Accept-Language"))
 			}
 			if r.Method == http.MethodGet && strings.Contains(r.URL.RawQuery, "lang=") {
 				if q := r.URL.Query(); slices.Contains(i18n.Langs, q.Get("lang")) {

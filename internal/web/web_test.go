@@ -173,6 +173,19 @@ func TestLanguage(t *testing.T) {
 	if w := s.do("GET", "//evil.example/?lang=en", nil); strings.Contains(w.Header().Get("Location"), "evil") {
 		t.Errorf("led to %q", w.Header().Get("Location"))
 	}
+	for _, c := range []struct {
+		headers []string
+		want    string
+	}{
+		{[]string{"Accept-Language", "en-US"}, "Không tìm thấy trang"},
+		{[]string{"Accept-Language", "en-US", "Authorization", "Bearer x"}, "Page not found"},
+		{[]string{"Accept-Language", "en", "Authorization", "Bearer x", "Cookie", "lang=vi"}, "Không tìm thấy trang"},
+	} {
+		w := s.do("GET", "/nowhere", nil, append(c.headers, "Accept", "application/json")...)
+		if !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%v: %s", c.headers, w.Body)
+		}
+	}
 	if w := s.do("GET", "/page/1?lang=tlh", nil); w.Code != 200 {
 		t.Errorf("unknown language = %d", w.Code)
 	}

@@ -121,7 +121,7 @@ var codeStatus = map[int]errs.Kind{
 
 // problem writes an error with the number of VXP beside HTTP's own status.
 func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
-	lang := speak(r)
+	lang := i18n.Preferred(r.Header.Get("Accept-Language"))
 	kind := errs.KindOf(err)
 	key, args := errs.KeyOf(err)
 	var text string
@@ -167,14 +167,6 @@ func (a *API) problem(w http.ResponseWriter, r *http.Request, err error) {
 	w.Write(b)
 }
 
-// speak returns the language of a program: Vietnamese unless it asks for English first.
-func speak(r *http.Request) string {
-	if strings.HasPrefix(strings.ToLower(strings.TrimSpace(r.Header.Get("Accept-Language"))), "en") {
-		return "en"
-	}
-	return "vi"
-}
-
 func (a *API) writeV1(w http.ResponseWriter, v any) error {
 	return web.WriteJSON(w, http.StatusOK, v)
 }
@@ -215,7 +207,7 @@ func (a *API) v1Send(w http.ResponseWriter, r *http.Request, q *request) error {
 		return err
 	}
 	a.once.keep(q.system.ID, key, what, q.now)
-	warnings := a.notes(speak(r), got.Warnings)
+	warnings := a.notes(i18n.Preferred(r.Header.Get("Accept-Language")), got.Warnings)
 	return a.writeV1(w, restSent{Success: true, Message: strings.Join(warnings, " "), DocID: got.DocID, Repeated: got.Repeated, Warnings: warnings})
 }
 
