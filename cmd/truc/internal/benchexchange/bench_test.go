@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,7 +89,10 @@ func TestRun(t *testing.T) {
 		}
 		Soak struct {
 			Samples, Errors int
-			Series          []map[string]any
+			Series          []struct {
+				Process, Measure string
+				Values           []float64
+			}
 		}
 		LogBytes float64 `json:"log_bytes_per_exchange"`
 	}
@@ -113,8 +117,13 @@ func TestRun(t *testing.T) {
 			}
 		}
 	}
-	if got.Soak.Errors != 0 || got.Soak.Samples == 0 || len(got.Soak.Series) != 6 {
+	if got.Soak.Errors != 0 || got.Soak.Samples == 0 || len(got.Soak.Series) != 12 {
 		t.Errorf("soak = %+v", got.Soak)
+	}
+	for _, x := range got.Soak.Series {
+		if len(x.Values) != got.Soak.Samples || slices.Min(x.Values) <= 0 && x.Measure != "heap_live_bytes" { // no collection may have run
+			t.Errorf("%s, %s: %v", x.Process, x.Measure, x.Values)
+		}
 	}
 	var table bytes.Buffer
 	if err := report.Print(&table); err != nil {
