@@ -219,7 +219,9 @@ func (p *Pages) renderGroups(w http.ResponseWriter, r *http.Request, status int,
 	}}
 	pg.Requires = ui.Checkboxes{Name: "requires", Legend: pg.T("directory.policy.requires"), Hint: pg.T("directory.policy.requires_hint"), Values: s.Policy.Requires}
 	for _, c := range p.Center.Capabilities {
-		pg.Requires.Options = append(pg.Requires.Options, ui.Option{Value: c, Label: c, Hint: withoutCapability(pg.Page, s, c)})
+		pg.Requires.Options = append(pg.Requires.Options, ui.Option{
+			Value: c, Label: pg.T("directory.capability."+strings.ReplaceAll(c, "-", "_")) + " (" + c + ")", Hint: withoutCapability(pg.Page, s, c),
+		})
 	}
 	for name, on := range map[string]bool{"approval": s.Policy.Approval, "agreements": s.Policy.Agreements, "expired": s.Policy.ContinueExpired} {
 		if on {
