@@ -67,7 +67,8 @@ type EvidenceReport struct {
 	ExchangeID string
 	Node       string
 	Entries    []EntryReport
-	// OK is set when there are entries and every check of each is good.
+	// OK is set when there are entries and every check of each is good. An attempt that got no answer does not count against an
+	// exchange that another attempt brought to one.
 	OK bool
 }
 
@@ -99,6 +100,7 @@ func (p *Package) Verify(trust Trust) *EvidenceReport {
 	r := &EvidenceReport{ExchangeID: p.ExchangeID, Node: p.Node, OK: len(p.items) > 0}
 	requests := map[string]*Entry{} // role and request id → request entry
 	bodies := streamedBodies{}
+	answered, unanswered := map[string]bool{}, map[string]bool{} // roles with a signed answer, and with an attempt that got none
 	logKey, logErr := trust.LogKey(p.Node)
 	for _, it := range p.items {
 		er := EntryReport{Index: it.Index, Inclusion: Good, Signature: Good, Witnesses: NotProvided, Timestamp: NotProvided, Body: NotProvided, Directory: NotProvided}
@@ -127,13 +129,24 @@ func (p *Package) Verify(trust Trust) *EvidenceReport {
 		er.checkConfirmations(p, it, e, logKey, trust)
 		er.checkBody(it, e)
 		er.checkDirectory(e, trust)
-		r.OK = r.OK && er.Inclusion == Good && er.Signature == Good
+		switch none := e.Signature == "" && e.Outcome != "ok"; {
+		case e.Direction == directionResponse && none:
+			unanswered[e.Role] = true
+		case er.Signature != Good:
+			r.OK = false
+		case e.Direction == directionResponse:
+			answered[e.Role] = true
+		}
+		r.OK = r.OK && er.Inclusion == Good
 		for _, v := range er.Verdicts() {
 			r.OK = r.OK && v.Verdict != Bad
 		}
 		r.Entries = append(r.Entries, er)
 	}
 	bodies.finish(r)
+	for role := range unanswered { // a provider that died is asked again elsewhere under the same id: one answer is enough
+		r.OK = r.OK && answered[role]
+	}
 	return r
 }
 

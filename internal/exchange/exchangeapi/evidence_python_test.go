@@ -2,10 +2,13 @@ package exchangeapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,6 +128,49 @@ func TestPythonVerifiesStreams(t *testing.T) {
 			if ok := err == nil && r.OK; ok != (want[name] == "valid") {
 				t.Errorf("%v: %s: verified %v, %v", alg, name, ok, err)
 			}
+		}
+	}
+}
+
+// An attempt that nobody answered does not count against an exchange that another attempt brought to an answer, and is no
+// proof where there was none; the verifier in Python sees it the same way.
+func TestEvidenceOfAttempts(t *testing.T) {
+	p := newPair(t)
+	way := p.consumer.carrier.next
+	call := func(id string, lost bool) {
+		t.Helper()
+		p.consumer.carrier.next = way
+		if lost {
+			p.consumer.carrier.next = carrierFunc(func(context.Context, exchange.Peer, *exchange.WireRequest) (*exchange.WireResponse, error) {
+				return nil, errors.New("the connection broke after the request was sent")
+			})
+		}
+		c := query(t)
+		c.ID, c.Method = id, http.MethodPost // which is not repeated by itself
+		if _, err := p.consumer.Call(t.Context(), c); (err != nil) != lost {
+			t.Fatalf("%s: %v", id, err)
+		}
+	}
+	call("lost", true)
+	call("again", true)
+	call("again", false)
+	call("before", false)
+	call("before", true)
+	packages, want := map[string][]byte{}, map[string]string{"lost": "incomplete", "again": "valid", "before": "valid"}
+	for id := range want {
+		pkg, err := p.consumer.Evidence(t.Context(), id, exchange.EvidenceOptions{Persons: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages[id] = pkg
+		r, err := exchange.VerifyEvidence(pkg, p.trust())
+		if err != nil || r.OK != (want[id] == "valid") {
+			t.Errorf("%s: %+v, %v", id, r, err)
+		}
+	}
+	for id, verdict := range p.pythonVerdicts(t, packages) {
+		if !strings.HasPrefix(verdict, want[id]) {
+			t.Errorf("%s: python says %q, want %s", id, verdict, want[id])
 		}
 	}
 }
