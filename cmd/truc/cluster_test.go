@@ -70,27 +70,13 @@ func newCluster(t *testing.T, server string) (center *machine, centerURL string,
 	if err := storage.EnsureDatabase(t.Context(), u.String(), server); err != nil {
 		t.Fatal(err)
 	}
-	center, web := newMachine(t), freePort(t)
-	center.write("truc.toml", fmt.Sprintf(`instance = "VN"
-member = "G22"
-name = {vi = "Trung tâm", en = "Center"}
-data_dir = "data"
-[web]
-listen = %q
-[link]
-listen = %q
-[directory]
-center = true
-[exchange]
+	center, centerURL = newCenter(t, `[exchange]
 subsystems = ["office"]
 [[exchange.keys]]
 subsystem = "VN/GOV/G22/office"
 label = "load"
 file = "data/keys/load.key"
-`, web, freePort(t)))
-	out := center.start("serve")
-	centerURL = "http://" + web
-	waitFor(t, "the start of the center: "+out.String(), func() bool { return readyLevel(centerURL) == "fresh" })
+`)
 	center.must("directory", "add-member", "-member", "H36", "-name", "Lâm Đồng", "-name-en", "Lam Dong")
 	for i := range nodes {
 		n := &clusterNode{machine: newMachine(t), web: freePort(t)}

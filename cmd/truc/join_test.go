@@ -116,7 +116,8 @@ func readyLevel(url string) string {
 	return state.Directory
 }
 
-func newCenter(t *testing.T) (m *machine, url string) {
+// newCenter starts the center of a network; more goes to the end of its configuration.
+func newCenter(t *testing.T, more ...string) (m *machine, url string) {
 	t.Helper()
 	m = newMachine(t)
 	web := freePort(t)
@@ -130,7 +131,7 @@ listen = %q
 listen = %q
 [directory]
 center = true
-`, web, freePort(t)))
+`, web, freePort(t))+strings.Join(more, ""))
 	out := m.start("serve")
 	url = "http://" + web
 	waitFor(t, "the start of the center: "+out.String(), func() bool { return readyLevel(url) == "fresh" })
