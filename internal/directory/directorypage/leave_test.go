@@ -1,7 +1,6 @@
 package directorypage
 
 import (
-	"io/fs"
 	"log/slog"
 	"net/http/httptest"
 	"net/url"
@@ -11,12 +10,9 @@ import (
 	"time"
 
 	"truc/internal/directory"
-	"truc/internal/directory/directorystore"
 	"truc/internal/i18n"
 	"truc/internal/pki"
 	"truc/internal/reqctx"
-	"truc/internal/storage"
-	"truc/internal/storage/storagetest"
 	"truc/internal/web"
 	"truc/internal/web/ui"
 	"truc/lang"
@@ -33,12 +29,6 @@ func TestLeavePages(t *testing.T) {
 	}
 	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	db := storagetest.OpenSQLite(t)
-	sub, err := fs.Sub(directorystore.Migrations, "migrations")
-	must(err)
-	must(storage.Migrate(t.Context(), db, "directory", sub, now))
-	ca, err := pki.LoadOrCreateCA(t.TempDir(), "VN", now)
-	must(err)
 	key := func(alg pki.Alg) directory.Keys {
 		t.Helper()
 		tls, err := pki.GenerateKey(pki.P256)
@@ -47,8 +37,7 @@ func TestLeavePages(t *testing.T) {
 		must(err)
 		return directory.Keys{TLS: tls, Signing: sign}
 	}
-	center := &directory.Center{Instance: "VN", URL: "http://127.0.0.1:7100", Key: key(pki.Ed25519).Signing, CA: ca, Store: &directorystore.Store{DB: db}, Now: clock}
-	must(center.AddMember(t.Context(), "a", directory.Member{Class: "GOV", Code: "H36", Name: i18n.Text{"vi": "Lâm Đồng", "en": "Lam Dong"}}))
+	center := newCenter(t, clock)
 	must(center.AddMember(t.Context(), "a", directory.Member{Class: "GOV", Code: "H37", Name: i18n.Text{"vi": "Lạng Sơn"}}))
 	text, err := center.CreateToken(t.Context(), "a", "VN/GOV/H36", "node1", time.Hour)
 	must(err)

@@ -88,6 +88,28 @@ func waitingJoin(t *testing.T, center *directory.Center, f *directory.Follower) 
 	return p.TokenID, p.Digest
 }
 
+// newCenter is a center with one member, the province H36.
+func newCenter(t *testing.T, clock func() time.Time) *directory.Center {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := storagetest.OpenSQLite(t)
+	sub, err := fs.Sub(directorystore.Migrations, "migrations")
+	must(err)
+	must(storage.Migrate(t.Context(), db, "directory", sub, clock()))
+	ca, err := pki.LoadOrCreateCA(t.TempDir(), "VN", clock())
+	must(err)
+	key, err := pki.GenerateKey(pki.Ed25519)
+	must(err)
+	center := &directory.Center{Instance: "VN", URL: "http://127.0.0.1:7100", Key: key, CA: ca, Store: &directorystore.Store{DB: db}, Now: clock}
+	must(center.AddMember(t.Context(), "a", directory.Member{Class: "GOV", Code: "H36", Name: i18n.Text{"vi": "Lâm Đồng", "en": "Lam Dong"}}))
+	return center
+}
+
 func TestPages(t *testing.T) {
 	must := func(err error) {
 		t.Helper()
@@ -97,16 +119,8 @@ func TestPages(t *testing.T) {
 	}
 	now := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	db := storagetest.OpenSQLite(t)
-	sub, err := fs.Sub(directorystore.Migrations, "migrations")
-	must(err)
-	must(storage.Migrate(t.Context(), db, "directory", sub, now))
-	ca, err := pki.LoadOrCreateCA(t.TempDir(), "VN", now)
-	must(err)
-	dirKey, err := pki.GenerateKey(pki.Ed25519)
-	must(err)
-	center := &directory.Center{Capabilities: []string{"frames", "streams"}, Instance: "VN", URL: "http://127.0.0.1:7100", Key: dirKey, CA: ca, Store: &directorystore.Store{DB: db}, Now: clock}
-	must(center.AddMember(t.Context(), "a", directory.Member{Class: "GOV", Code: "H36", Name: i18n.Text{"vi": "Lâm Đồng", "en": "Lam Dong"}}))
+	center := newCenter(t, clock)
+	center.Capabilities = []string{"frames", "streams"}
 	text, err := center.CreateToken(t.Context(), "a", "VN/GOV/H36", "node1", time.Hour)
 	must(err)
 	token, err := directory.ParseToken(text)
